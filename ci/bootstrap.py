@@ -1,0 +1,149 @@
+"""Makes one locked environment: a venv, uv by its hash, then exactly the lock's wheels.
+
+Run by the launcher `etl` with any Python >= 3.11; standard library only, because
+nothing is installed yet.
+
+    python3 ci/bootstrap.py ROOT ENVIRONMENT LOCK
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+EXIT_FAILED, EXIT_PREREQUISITE = 1, 4
+
+
+class BootstrapError(Exception):
+    """What failed, the command that fixes it, and the exit code to end with."""
+
+    def __init__(self, what: str, fix: str, code: int = EXIT_FAILED) -> None:
+        super().__init__(what)
+        self.what, self.fix, self.code = what, fix, code
+
+
+def say(line: str) -> None:
+    """Print one line of progress to standard error."""
+    print(f"etl: {line}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock, so that two first runs make one environment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another process is making {path.stem}; waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def run(*command: str | Path, fix: str) -> None:
+    """Run a command quietly; on failure raise with the last lines it printed."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONHOME"}
+    done = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+        check=False,
+    )
+    if done.returncode:
+        tail = "\n".join(f"  | {line}" for line in done.stdout.splitlines()[-12:])
+        raise BootstrapError(f"{Path(command[0]).name} failed:\n{tail}", fix)
+
+
+def pinned(lock: Path, package: str) -> str:
+    """Return the lock's entry of one package: its version and all its hashes."""
+    entry = re.search(rf"(?m)^{package}==(?:.*\\\n)+.*$", lock.read_text())
+    if entry is None:
+        raise BootstrapError(f"{lock.name} does not pin {package}", "git checkout " + lock.name)
+    return entry.group(0) + "\n"
+
+
+def make_venv(target: Path) -> None:
+    """Make an empty environment with pip in it."""
+    if sys.platform == "linux" and not has_ensurepip():
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise BootstrapError(
+            "this Python cannot make environments: its module ensurepip is missing",
+            f"apt-get install python{version}-venv",
+            EXIT_PREREQUISITE,
+        )
+    run(
+        sys.executable, "-m", "venv", "--clear", target,
+        fix=f"rm -rf {target}; then run ./etl again",
+    )
+
+
+def has_ensurepip() -> bool:
+    """Tell whether venv can put pip into an environment (Debian splits it off)."""
+    from importlib.util import find_spec
+
+    return find_spec("ensurepip") is not None
+
+
+def install(root: Path, target: Path, lock: Path) -> None:
+    """Install exactly the lock's wheels by hash, then this checkout itself."""
+    python = target / "bin" / "python"
+    again = "check the network and the package index that pip is set up for, then run ./etl again"
+    with tempfile.TemporaryDirectory() as folder:
+        pin = Path(folder) / "uv.lock"
+        pin.write_text(pinned(lock, "uv"))
+        run(
+            python, "-m", "pip", "install", "--quiet", "--require-hashes",
+            "--no-deps", "--disable-pip-version-check", "-r", pin,
+            fix=again,
+        )
+    uv = (target / "bin" / "uv", "--quiet", "--no-config", "--no-progress")
+    started = time.monotonic()
+    run(
+        *uv, "pip", "sync", "--require-hashes", "--compile-bytecode",
+        "--link-mode", "copy", "--python", python, lock,
+        fix=again,
+    )
+    say(f"wheels installed and checked by hash ({time.monotonic() - started:.1f} s)")
+    run(
+        *uv, "pip", "install", "--no-deps", "--offline", "--python", python,
+        "-e", root, "-e", root / "ci",
+        fix=again,
+    )
+
+
+def main(root: Path, target: Path, lock_name: str) -> None:
+    """Bring `target` in step with the lock; the lock's copy goes in last."""
+    lock, stamp = root / lock_name, target / "synced.lock"
+    with locked(target.parent / f"{target.name}.making"):
+        if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
+            return
+        started = time.monotonic()
+        say(f"making the locked environment in {target} (first use, or {lock_name} changed)")
+        stamp.unlink(missing_ok=True)
+        make_venv(target)
+        install(root, target, lock)
+        shutil.copyfile(lock, stamp)
+        say(f"environment ready ({time.monotonic() - started:.1f} s)")
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    except BootstrapError as error:
+        say(error.what)
+        print(f"  fix: {error.fix}", file=sys.stderr)
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        sys.exit(130)

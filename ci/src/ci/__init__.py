@@ -1,0 +1,1 @@
+"""How the pipeline runs: one stack description, three engines."""
