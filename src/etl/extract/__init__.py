@@ -1,0 +1,1 @@
+"""First step: brings an input, whatever it is, into the raw store."""

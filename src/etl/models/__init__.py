@@ -1,0 +1,1 @@
+"""The tables, as SQLAlchemy classes; migrations are proven equal to them."""

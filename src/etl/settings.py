@@ -1,0 +1,77 @@
+"""The settings of one process, typed, read once from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from etl.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout; in an installed package the folder that holds `lib`, where nothing of
+ours is, so an image sets ETL_RAW_DIR and ETL_LOCK_FILE."""
+
+DATABASE_SCHEMES = ("postgresql", "postgresql+psycopg", "postgres")
+
+
+class Settings(BaseSettings):
+    """What a run needs to know of its surroundings. Made by `load_settings`.
+
+    Attributes:
+        database_url: `postgresql+psycopg://user:pw@host:port/db` or
+            `postgresql+psycopg://user@/db?host=/socket/dir`.
+        etl_home: The stack's state folder; only a default for `etl_raw_dir`.
+        etl_raw_dir: Raw files by content; None means `raw` in `etl_home`.
+        etl_lock_file: The lock this environment was made from; None means unknown.
+        usda_nass_api_key: Needed for the input "api" only.
+        nass_api_url: Where QuickStats answers.
+        nass_api_pause_s: Seconds between two requests to it.
+        nass_api_budget_s: Seconds after which a request is no longer retried.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    database_url: SecretStr
+    etl_home: Path = ROOT / ".etl"
+    etl_raw_dir: Path | None = None
+    etl_lock_file: Path | None = ROOT / "requirements.lock"
+    usda_nass_api_key: SecretStr | None = None
+    nass_api_url: str = "https://quickstats.nass.usda.gov/api"
+    nass_api_pause_s: float = Field(default=0.5, ge=0)
+    nass_api_budget_s: float = Field(default=300, gt=0)
+
+    @property
+    def raw_dir(self) -> Path:
+        """The folder of the raw store."""
+        return self.etl_raw_dir or self.etl_home / "raw"
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr) -> SecretStr:
+        scheme = url.get_secret_value().partition("://")[0]
+        if scheme not in DATABASE_SCHEMES:
+            raise ValueError("wants postgresql+psycopg://user:password@host:port/name")
+        return url
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        ConfigError: A variable is missing or wrong; its value is never in the message.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # fields come from the environment
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{str(problem['loc'][0]).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False)
+        )
+        raise ConfigError(
+            f"settings: {problems}",
+            "set the variable, or start the program by ./etl, which derives it",
+        ) from None

@@ -1,0 +1,1 @@
+"""Third step: turns good rows into rows of tables. One file per source."""

@@ -1,0 +1,1 @@
+"""Second step: reads a raw file and parts its rows into good ones and rejects."""
