@@ -1,0 +1,61 @@
+"""Errors of the stack, by what the reader does next: what, why, the command that fixes it."""
+
+from __future__ import annotations
+
+# Exit codes of every verb (docs/reference: exit codes).
+DONE, FAILED, USAGE, DRIFT, PREREQUISITE, CONTRACT = 0, 1, 2, 3, 4, 5
+TIMED_OUT, INTERRUPTED = 124, 130
+
+
+class StackError(Exception):
+    """Something of the stack failed.
+
+    Positional arguments only (what, hint), so that it survives pickling. `hint` is the
+    next command to type; `code` is stable and part of the JSON contract.
+    """
+
+    code = "STACK_FAILED"
+    exit_code = FAILED
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what, hint)
+        self.what, self.hint = what, hint
+
+    def __str__(self) -> str:
+        return self.what
+
+
+class ConfigError(StackError):
+    """A setting is missing, malformed, or contradicts another one."""
+
+    code, exit_code = "CONFIG_INVALID", USAGE
+
+
+class UsageError(StackError):
+    """The command line asks for something that does not exist."""
+
+    code, exit_code = "USAGE", USAGE
+
+
+class PrerequisiteMissing(StackError):
+    """The machine lacks something; the hint says how to get it."""
+
+    code, exit_code = "PREREQUISITE_MISSING", PREREQUISITE
+
+
+class PortTaken(StackError):
+    """A port that was asked for explicitly is held by another process."""
+
+    code = "PORT_TAKEN"
+
+
+class UnitFailed(StackError):
+    """A service did not become ready, or a job did not complete."""
+
+    code = "UNIT_FAILED"
+
+
+class TimedOut(StackError):
+    """Something did not happen within its bound."""
+
+    code, exit_code = "TIMED_OUT", TIMED_OUT

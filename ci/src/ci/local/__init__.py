@@ -1,0 +1,1 @@
+"""The local engine: supervised processes and an embedded PostgreSQL."""

@@ -1,0 +1,40 @@
+"""Ends the children of a supervisor that was killed. Waits for the end of its input.
+
+    python -m ci.local.guard HOME
+
+The supervisor holds the other end of our standard input. Nothing is ever written: when
+it closes, the supervisor is gone, and whatever still carries its mark is ended.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from ci.local.home import Home
+from ci.local.processes import end, marked, working_in
+
+GRACE_S = 2.0
+
+
+def sweep(home: Home, grace_s: float = GRACE_S) -> int:
+    """End every process of a home that has no supervisor; return how many there were."""
+    servers = list(working_in(home.pgdata, "postgres"))
+    known = {one.pid for one in servers}
+    others = [one for one in marked(home.marks) if one.pid not in known]
+    end(others, signal.SIGTERM, grace_s)
+    end([one for one in servers if one.alive()], signal.SIGINT, grace_s)
+    return len(others) + len(servers)
+
+
+def main() -> None:
+    """Wait for the supervisor's end, then sweep."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    sweep(Home(Path(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

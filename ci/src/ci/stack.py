@@ -1,0 +1,380 @@
+"""The stack: its services and jobs as data. The one place where a process is described.
+
+Standard library only. An engine starts services and runs jobs from this description
+and knows none of them by name; adding one touches this file alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from graphlib import TopologicalSorter
+from signal import SIGINT, SIGTERM, Signals
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ci.errors import UsageError
+
+if TYPE_CHECKING:
+    from ci.settings import Settings
+
+
+class Condition(Enum):
+    """What must be true of a unit before one that needs it starts."""
+
+    STARTED = "started"
+    HEALTHY = "healthy"
+    COMPLETED = "completed"
+
+
+class Runtime(Enum):
+    """Which programs a process is made of."""
+
+    PIPELINE = "pipeline"
+    POSTGRES = "postgres"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A TCP port: inside the stack, and where the user may ask for it on this machine."""
+
+    name: str
+    inside: int
+    asked: int | None
+
+
+@dataclass(frozen=True)
+class SqlProbe:
+    """Ready when the server answers a query on this database."""
+
+    database: str
+
+
+@dataclass(frozen=True)
+class HttpProbe:
+    """Ready when GET on this address answers 200."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class WorkerProbe:
+    """Ready when a worker of this pool is ONLINE by the server's own account."""
+
+    api_url: str
+    pool: str
+
+
+Probe = SqlProbe | HttpProbe | WorkerProbe
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a Postgres server must hold before anyone uses it."""
+
+    role: str
+    databases: tuple[str, ...]
+    # A bulk load checks its foreign keys as sets and switches the row triggers off.
+    may_set: tuple[str, ...] = ("session_replication_role",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A process of the stack: what both kinds have."""
+
+    name: str
+    summary: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, Condition] = field(default_factory=dict)
+    runtime: Runtime = Runtime.PIPELINE
+    within_s: float = 60.0  # ready, or for a job completed, within this time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Unit):
+    """Lives on: ready when its probe answers, restarted when it dies."""
+
+    probe: Probe
+    ports: tuple[Port, ...] = ()
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    cluster: Cluster | None = None
+    stop_signal: Signals = SIGTERM
+    stop_within_s: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Unit):
+    """Runs to its end; its exit code is its result."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Every service and job, by name."""
+
+    units: Mapping[str, Service | Job]
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """The services alone, in order of declaration."""
+        return {n: u for n, u in self.units.items() if isinstance(u, Service)}
+
+    def unit(self, name: str) -> Service | Job:
+        """Return one unit, or say which ones there are."""
+        if name not in self.units:
+            raise UsageError(
+                f"the stack has no service or job {name!r}; "
+                f"it has {', '.join(self.units)}",
+                "./etl status",
+            )
+        return self.units[name]
+
+    def closure(self, names: Iterable[str]) -> list[str]:
+        """Return these units and all they need, each after what it needs."""
+        graph: dict[str, set[str]] = {}
+        wanted = list(names)
+        while wanted:
+            name = wanted.pop()
+            if name not in graph:
+                graph[name] = set(self.unit(name).needs)
+                wanted.extend(graph[name])
+        return list(TopologicalSorter(graph).static_order())
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where processes *inside* the stack meet each other; an engine fills it in.
+
+    The host's view may differ: in containers the database is db:5432 inside and
+    127.0.0.1:5433 outside. `database_host` may be the folder of a unix socket.
+    """
+
+    database_host: str
+    database_port: int
+    server_host: str
+    server_bind: str
+    server_port: int
+    browser_api_url: str
+    raw_dir: str
+    prefect_home: str
+    password: str | None = None
+
+    @property
+    def api_url(self) -> str:
+        """Prefect's API."""
+        return f"http://{self.server_host}:{self.server_port}/api"
+
+    def sql_url(self, driver: str, user: str, database: str) -> str:
+        """Return the SQLAlchemy URL of a database."""
+        login = quote(user) + (f":{quote(self.password, safe='')}" if self.password else "")
+        if self.database_host.startswith("/"):
+            where = f"?host={quote(self.database_host, safe='/')}&port={self.database_port}"
+            return f"postgresql+{driver}://{login}@/{database}{where}"
+        place = f"{self.database_host}:{self.database_port}"
+        return f"postgresql+{driver}://{login}@{place}/{database}"
+
+
+# The same options in every engine. JIT costs more than it gives for queries of
+# milliseconds; the log stays short enough to read.
+POSTGRES_OPTIONS: Mapping[str, str] = {
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %u@%d ",
+    "log_checkpoints": "off",
+    "jit": "off",
+    "shared_buffers": "256MB",
+    "work_mem": "32MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+}
+
+
+def describe(settings: Settings, at: Endpoints) -> Stack:
+    """Describe the whole stack for one user's settings and one engine's places."""
+    pipeline = pipeline_environment(settings, at)
+    units: list[Service | Job] = [
+        database(settings),
+        setup_db(pipeline),
+        prefect_server(settings, at),
+        prefect_worker(settings, at, pipeline),
+        Job(
+            name="deploy",
+            summary="make the work pool and the deployments of prefect.yaml",
+            command=("python", "-m", "etl.flows.deploy"),
+            environment=pipeline,
+            needs={"prefect-server": Condition.STARTED},
+        ),
+        Job(
+            name="run-etl",
+            summary="run the master flow through its deployment and wait for its receipt",
+            command=("python", "-m", "etl.flows.run"),
+            environment=pipeline,
+            needs={
+                "deploy": Condition.COMPLETED,
+                "prefect-worker": Condition.HEALTHY,
+                "prefect-server": Condition.HEALTHY,
+            },
+            within_s=24 * 3600,
+        ),
+        Job(
+            name="data",
+            summary="a verb of the data: rejects, runs, report …",
+            command=("python", "-m", "etl.cli"),
+            environment=pipeline,
+            needs={"setup-db": Condition.COMPLETED},
+        ),
+        psql("psql", settings.postgres_db, settings, at),
+        psql("psql-prefect", settings.prefect_database, settings, at),
+        Job(
+            name="test",
+            summary="run the tests",
+            command=("python", "-m", "pytest"),
+            within_s=3600,
+        ),
+    ]
+    if settings.external_database:
+        units = [without(unit, "db") for unit in units if unit.name != "db"]
+    return Stack({unit.name: unit for unit in units})
+
+
+def pipeline_environment(settings: Settings, at: Endpoints) -> dict[str, str]:
+    """What every process that touches data or the API is given."""
+    database_url = (
+        settings.database_url.reveal()
+        if settings.database_url and settings.external_database
+        else at.sql_url("psycopg", settings.postgres_user, settings.postgres_db)
+    )
+    return {
+        "DATABASE_URL": database_url,
+        "ETL_RAW_DIR": at.raw_dir,
+        "PREFECT_WORK_POOL_NAME": settings.prefect_work_pool_name,
+        "PREFECT_UI_URL": at.browser_api_url.removesuffix("/api"),
+    } | prefect_client(settings, at)
+
+
+def prefect_client(settings: Settings, at: Endpoints) -> dict[str, str]:
+    """What every process that uses Prefect is given."""
+    return {
+        "PREFECT_API_URL": at.api_url,
+        "PREFECT_HOME": at.prefect_home,
+        "PREFECT_LOGGING_LEVEL": settings.prefect_logging_level,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "TZ": settings.tz,
+    }
+
+
+def database(settings: Settings) -> Service:
+    """PostgreSQL with the application's and Prefect's database."""
+    options = [w for k, v in POSTGRES_OPTIONS.items() for w in ("-c", f"{k}={v}")]
+    return Service(
+        name="db",
+        summary="PostgreSQL 18: application and Prefect databases",
+        runtime=Runtime.POSTGRES,
+        command=("postgres", *options),
+        ports=(Port("sql", 5432, settings.postgres_port),),
+        volumes={"pgdata": "/var/lib/postgresql"},
+        probe=SqlProbe(settings.postgres_db),
+        cluster=Cluster(
+            settings.postgres_user, (settings.postgres_db, settings.prefect_database)
+        ),
+        # INT is Postgres's fast stop; TERM would wait for every client to leave.
+        stop_signal=SIGINT,
+        stop_within_s=30.0,
+    )
+
+
+def setup_db(pipeline: Mapping[str, str]) -> Job:
+    """The gate: nothing that needs the schema starts before it has completed."""
+    return Job(
+        name="setup-db",
+        summary="migrate the application database to the newest revision",
+        command=("alembic", "upgrade", "head"),
+        environment=pipeline,
+        needs={"db": Condition.HEALTHY},
+        within_s=300.0,
+    )
+
+
+def prefect_server(settings: Settings, at: Endpoints) -> Service:
+    """Prefect's API and UI; its metadata in the stack's own Postgres."""
+    url = settings.prefect_api_database_connection_url
+    return Service(
+        name="prefect-server",
+        summary="Prefect API and UI",
+        command=(
+            "prefect", "server", "start",
+            "--host", at.server_bind, "--port", str(at.server_port),
+        ),
+        environment=prefect_client(settings, at)
+        | {
+            "PREFECT_API_DATABASE_CONNECTION_URL": url.reveal()
+            if url and settings.external_database
+            else at.sql_url("asyncpg", settings.postgres_user, settings.prefect_database),
+            "PREFECT_UI_API_URL": at.browser_api_url,
+        },
+        ports=(Port("http", 4200, settings.server_port),),
+        needs={"db": Condition.HEALTHY},
+        probe=HttpProbe(f"{at.api_url}/health"),
+        within_s=120.0,
+    )
+
+
+def prefect_worker(
+    settings: Settings, at: Endpoints, pipeline: Mapping[str, str]
+) -> Service:
+    """Runs flows as processes. Imports while the server starts, then waits for it."""
+    sources = {
+        "USDA_NASS_API_KEY": settings.usda_nass_api_key,
+        "NASS_API_URL": settings.nass_api_url,
+        "LANDIQ_SHAPEFILE_URL": settings.landiq_shapefile_url,
+        "CREDENTIALS_PATH": settings.credentials_path,
+    }
+    given = {
+        name: value if isinstance(value, str) else value.reveal()
+        for name, value in sources.items()
+        if value is not None
+    }
+    return Service(
+        name="prefect-worker",
+        summary="runs scheduled and triggered flows, each in its own process",
+        command=("python", "-m", "etl.flows.worker"),
+        environment=pipeline
+        | given
+        | {
+            "PREFECT_WORKER_QUERY_SECONDS": str(settings.prefect_worker_query_seconds),
+            "PREFECT_LOGGING_EXTRA_LOGGERS": "etl",
+        },
+        needs={"setup-db": Condition.COMPLETED, "prefect-server": Condition.STARTED},
+        volumes={"rawdata": at.raw_dir},
+        probe=WorkerProbe(at.api_url, settings.prefect_work_pool_name),
+        within_s=120.0,
+        stop_within_s=20.0,
+    )
+
+
+def psql(name: str, database: str, settings: Settings, at: Endpoints) -> Job:
+    """A SQL shell on one of the databases."""
+    login = {
+        "PGHOST": at.database_host,
+        "PGPORT": str(at.database_port),
+        "PGUSER": settings.postgres_user,
+        "PGDATABASE": database,
+    }
+    return Job(
+        name=name,
+        summary=f"SQL shell on {database}",
+        command=("psql",),
+        runtime=Runtime.POSTGRES,
+        environment=login | ({"PGPASSWORD": at.password} if at.password else {}),
+        needs={"db": Condition.HEALTHY},
+    )
+
+
+def without(unit: Service | Job, name: str) -> Service | Job:
+    """Return the unit without its need of another one (a database brought in)."""
+    from dataclasses import replace
+
+    return replace(unit, needs={n: c for n, c in unit.needs.items() if n != name})
