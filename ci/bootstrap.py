@@ -70,7 +70,9 @@ def pinned(lock: Path, package: str) -> str:
     """Return the lock's entry of one package: its version and all its hashes."""
     entry = re.search(rf"(?m)^{package}==(?:.*\\\n)+.*$", lock.read_text())
     if entry is None:
-        raise BootstrapError(f"{lock.name} does not pin {package}", "git checkout " + lock.name)
+        raise BootstrapError(
+            f"{lock.name} does not pin {package}", "git checkout " + lock.name
+        )
     return entry.group(0) + "\n"
 
 
@@ -84,7 +86,11 @@ def make_venv(target: Path) -> None:
             EXIT_PREREQUISITE,
         )
     run(
-        sys.executable, "-m", "venv", "--clear", target,
+        sys.executable,
+        "-m",
+        "venv",
+        "--clear",
+        target,
         fix=f"rm -rf {target}; then run ./etl again",
     )
 
@@ -99,26 +105,51 @@ def has_ensurepip() -> bool:
 def install(root: Path, target: Path, lock: Path) -> None:
     """Install exactly the lock's wheels by hash, then this checkout itself."""
     python = target / "bin" / "python"
-    again = "check the network and the package index that pip is set up for, then run ./etl again"
+    again = "check the network and pip's package index, then run ./etl again"
     with tempfile.TemporaryDirectory() as folder:
         pin = Path(folder) / "uv.lock"
         pin.write_text(pinned(lock, "uv"))
         run(
-            python, "-m", "pip", "install", "--quiet", "--require-hashes",
-            "--no-deps", "--disable-pip-version-check", "-r", pin,
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--require-hashes",
+            "--no-deps",
+            "--disable-pip-version-check",
+            "-r",
+            pin,
             fix=again,
         )
     uv = (target / "bin" / "uv", "--quiet", "--no-config", "--no-progress")
     started = time.monotonic()
     run(
-        *uv, "pip", "sync", "--require-hashes", "--compile-bytecode",
-        "--link-mode", "copy", "--python", python, lock,
+        *uv,
+        "pip",
+        "sync",
+        "--require-hashes",
+        "--compile-bytecode",
+        "--link-mode",
+        "copy",
+        "--python",
+        python,
+        lock,
         fix=again,
     )
     say(f"wheels installed and checked by hash ({time.monotonic() - started:.1f} s)")
     run(
-        *uv, "pip", "install", "--no-deps", "--offline", "--python", python,
-        "-e", root, "-e", root / "ci",
+        *uv,
+        "pip",
+        "install",
+        "--no-deps",
+        "--offline",
+        "--python",
+        python,
+        "-e",
+        root,
+        "-e",
+        root / "ci",
         fix=again,
     )
 
@@ -130,7 +161,7 @@ def main(root: Path, target: Path, lock_name: str) -> None:
         if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
             return
         started = time.monotonic()
-        say(f"making the locked environment in {target} (first use, or {lock_name} changed)")
+        say(f"making the locked environment in {target} (first use or new lock)")
         stamp.unlink(missing_ok=True)
         make_venv(target)
         install(root, target, lock)

@@ -1,4 +1,4 @@
-"""Errors of the stack, by what the reader does next: what, why, the command that fixes it."""
+"""Errors of the stack, by what the reader does next."""
 
 from __future__ import annotations
 
@@ -53,6 +53,12 @@ class UnitFailed(StackError):
     """A service did not become ready, or a job did not complete."""
 
     code = "UNIT_FAILED"
+
+
+class StackStopping(StackError):
+    """The stack is on its way down; ask again once it has stopped."""
+
+    code = "STACK_STOPPING"
 
 
 class TimedOut(StackError):

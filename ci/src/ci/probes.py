@@ -37,5 +37,7 @@ async def worker_ready(client: httpx.AsyncClient, probe: WorkerProbe) -> bool:
 def new_client() -> httpx.AsyncClient:
     """Make the client of all probes: loopback, no proxies, no certificates to load."""
     return httpx.AsyncClient(
-        timeout=ANSWER_WITHIN_S, trust_env=False, verify=False  # noqa: S501
+        timeout=ANSWER_WITHIN_S,
+        trust_env=False,
+        verify=False,  # noqa: S501
     )

@@ -50,7 +50,9 @@ def port_number(text: str) -> int:
 def identifier(text: str) -> str:
     """Parse a database name or role: what Postgres takes without quotes."""
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", text):
-        raise ValueError("lower-case letters, digits and _ only, not starting with a digit")
+        raise ValueError(
+            "lower-case letters, digits and _ only, not starting with a digit"
+        )
     return text
 
 
@@ -99,7 +101,9 @@ class Settings:
     None means: not asked for, the engine chooses (a free port, a generated password).
     """
 
-    postgres_host: str = variable("name of the database's host inside the stack", default="db")
+    postgres_host: str = variable(
+        "name of the database's host inside the stack", default="db"
+    )
     postgres_user: str = variable(
         "role that owns both databases", identifier, "biocirv_user"
     )
@@ -108,7 +112,7 @@ class Settings:
         "password of that role; generated when absent", Secret
     )
     postgres_port: int | None = variable(
-        f"database port on this machine; {POSTGRES_PORT} or the next free one when absent",
+        f"database port on this machine; {POSTGRES_PORT} or a free one when absent",
         port_number,
     )
     database_url: Secret | None = variable(
@@ -117,9 +121,11 @@ class Settings:
     prefect_api_url: str | None = variable(
         "Prefect's API as this machine sees it; derived when absent", api_url
     )
-    prefect_server_api_host: str = variable("bind address of the server", default="127.0.0.1")
+    prefect_server_api_host: str = variable(
+        "bind address of the server", default="127.0.0.1"
+    )
     prefect_server_api_port: int | None = variable(
-        f"server port on this machine; {PREFECT_PORT} or the next free one when absent",
+        f"server port on this machine; {PREFECT_PORT} or a free one when absent",
         port_number,
     )
     prefect_ui_api_url: str | None = variable(
@@ -134,14 +140,24 @@ class Settings:
     prefect_worker_query_seconds: float = variable(
         "pause between the worker's looks for new runs, s", seconds, 0.2
     )
-    prefect_logging_level: str = variable("log level of flows and services", default="INFO")
+    prefect_logging_level: str = variable(
+        "log level of flows and services", default="INFO"
+    )
     usda_nass_api_key: Secret | None = variable("key of the QuickStats API", Secret)
     nass_api_url: str | None = variable("another address of the QuickStats API (tests)")
     landiq_shapefile_url: str | None = variable("address of the LandIQ crop map")
-    credentials_path: str | None = variable("file with the credentials of Google sheets")
-    oauth2_proxy_client_id: str | None = variable("login proxy of a hosted stack; unused here")
-    oauth2_proxy_client_secret: Secret | None = variable("login proxy; unused here", Secret)
-    oauth2_proxy_cookie_secret: Secret | None = variable("login proxy; unused here", Secret)
+    credentials_path: str | None = variable(
+        "file with the credentials of Google sheets"
+    )
+    oauth2_proxy_client_id: str | None = variable(
+        "login proxy of a hosted stack; unused here"
+    )
+    oauth2_proxy_client_secret: Secret | None = variable(
+        "login proxy; unused here", Secret
+    )
+    oauth2_proxy_cookie_secret: Secret | None = variable(
+        "login proxy; unused here", Secret
+    )
     tz: str = variable("time zone of the processes", default="UTC")
 
     def __post_init__(self) -> None:
@@ -176,10 +192,14 @@ def variable_names() -> dict[str, str]:
 
 def secret_names() -> frozenset[str]:
     """Return the variables whose values must never be shown or handed on unasked."""
-    return frozenset(f.name.upper() for f in fields(Settings) if "Secret" in str(f.type))
+    return frozenset(
+        f.name.upper() for f in fields(Settings) if "Secret" in str(f.type)
+    )
 
 
-def read_settings(environment: Mapping[str, str], env_file: Path | None = None) -> Settings:
+def read_settings(
+    environment: Mapping[str, str], env_file: Path | None = None
+) -> Settings:
     """Build the settings from the environment and, below it, the file `.env`.
 
     An empty value counts as absent. Raises ConfigError naming variable and origin.
@@ -208,7 +228,9 @@ def read_env_file(path: Path) -> dict[str, str]:
     try:
         values = {k: v or "" for k, v in dotenv_values(path, encoding="utf-8").items()}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", "cp .env.example .env") from None
+        raise ConfigError(
+            f"{path} cannot be read: {error}", "cp .env.example .env"
+        ) from None
     known = variable_names()
     for name in values:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
@@ -223,7 +245,9 @@ def read_env_file(path: Path) -> dict[str, str]:
 def check_urls(settings: Settings) -> None:
     """Report a URL that contradicts the variables it could be derived from."""
     if settings.database_url and not settings.external_database:
-        compare_url("DATABASE_URL", settings.database_url, settings, settings.postgres_db)
+        compare_url(
+            "DATABASE_URL", settings.database_url, settings, settings.postgres_db
+        )
     prefect = settings.prefect_api_database_connection_url
     if prefect and not settings.external_database:
         compare_url("PREFECT_API_DATABASE_CONNECTION_URL", prefect, settings, None)
@@ -231,12 +255,16 @@ def check_urls(settings: Settings) -> None:
         port = urlsplit(settings.prefect_api_url).port
         if port != settings.prefect_server_api_port:
             contradiction(
-                "PREFECT_API_URL", f"port {port}",
-                "PREFECT_SERVER_API_PORT", str(settings.prefect_server_api_port),
+                "PREFECT_API_URL",
+                f"port {port}",
+                "PREFECT_SERVER_API_PORT",
+                str(settings.prefect_server_api_port),
             )
 
 
-def compare_url(name: str, url: Secret, settings: Settings, database: str | None) -> None:
+def compare_url(
+    name: str, url: Secret, settings: Settings, database: str | None
+) -> None:
     """Compare user, password and database of a URL with the separate variables."""
     parts = urlsplit(url.reveal())
     if parts.username and unquote(parts.username) != settings.postgres_user:
@@ -252,7 +280,9 @@ def compare_url(name: str, url: Secret, settings: Settings, database: str | None
             f"set POSTGRES_PASSWORD too, or leave {name} out: it is derived",
         )
     if database and parts.path.lstrip("/") != database:
-        contradiction(name, f"database {parts.path.lstrip('/')}", "POSTGRES_DB", database)
+        contradiction(
+            name, f"database {parts.path.lstrip('/')}", "POSTGRES_DB", database
+        )
 
 
 def contradiction(url: str, seen: str, name: str, wanted: str) -> None:

@@ -37,7 +37,7 @@ class Runtime(Enum):
 
 @dataclass(frozen=True)
 class Port:
-    """A TCP port: inside the stack, and where the user may ask for it on this machine."""
+    """A TCP port: inside the stack, and the one asked for on this machine."""
 
     name: str
     inside: int
@@ -167,9 +167,13 @@ class Endpoints:
 
     def sql_url(self, driver: str, user: str, database: str) -> str:
         """Return the SQLAlchemy URL of a database."""
-        login = quote(user) + (f":{quote(self.password, safe='')}" if self.password else "")
+        login = quote(user) + (
+            f":{quote(self.password, safe='')}" if self.password else ""
+        )
         if self.database_host.startswith("/"):
-            where = f"?host={quote(self.database_host, safe='/')}&port={self.database_port}"
+            where = (
+                f"?host={quote(self.database_host, safe='/')}&port={self.database_port}"
+            )
             return f"postgresql+{driver}://{login}@/{database}{where}"
         place = f"{self.database_host}:{self.database_port}"
         return f"postgresql+{driver}://{login}@{place}/{database}"
@@ -194,8 +198,14 @@ POSTGRES_OPTIONS: Mapping[str, str] = {
 def describe(settings: Settings, at: Endpoints) -> Stack:
     """Describe the whole stack for one user's settings and one engine's places."""
     pipeline = pipeline_environment(settings, at)
+    login = {
+        "PGHOST": at.database_host,
+        "PGPORT": str(at.database_port),
+        "PGUSER": settings.postgres_user,
+        "PGDATABASE": settings.postgres_db,
+    } | ({"PGPASSWORD": at.password} if at.password else {})
     units: list[Service | Job] = [
-        database(settings),
+        database(settings, login),
         setup_db(pipeline),
         prefect_server(settings, at),
         prefect_worker(settings, at, pipeline),
@@ -208,7 +218,7 @@ def describe(settings: Settings, at: Endpoints) -> Stack:
         ),
         Job(
             name="run-etl",
-            summary="run the master flow through its deployment and wait for its receipt",
+            summary="run the master flow through its deployment, to its receipt",
             command=("python", "-m", "etl.flows.run"),
             environment=pipeline,
             needs={
@@ -225,8 +235,8 @@ def describe(settings: Settings, at: Endpoints) -> Stack:
             environment=pipeline,
             needs={"setup-db": Condition.COMPLETED},
         ),
-        psql("psql", settings.postgres_db, settings, at),
-        psql("psql-prefect", settings.prefect_database, settings, at),
+        psql("psql", login),
+        psql("psql-prefect", login | {"PGDATABASE": settings.prefect_database}),
         Job(
             name="test",
             summary="run the tests",
@@ -266,7 +276,7 @@ def prefect_client(settings: Settings, at: Endpoints) -> dict[str, str]:
     }
 
 
-def database(settings: Settings) -> Service:
+def database(settings: Settings, login: dict[str, str]) -> Service:
     """PostgreSQL with the application's and Prefect's database."""
     options = [w for k, v in POSTGRES_OPTIONS.items() for w in ("-c", f"{k}={v}")]
     return Service(
@@ -274,6 +284,7 @@ def database(settings: Settings) -> Service:
         summary="PostgreSQL 18: application and Prefect databases",
         runtime=Runtime.POSTGRES,
         command=("postgres", *options),
+        environment=login,
         ports=(Port("sql", 5432, settings.postgres_port),),
         volumes={"pgdata": "/var/lib/postgresql"},
         probe=SqlProbe(settings.postgres_db),
@@ -305,14 +316,21 @@ def prefect_server(settings: Settings, at: Endpoints) -> Service:
         name="prefect-server",
         summary="Prefect API and UI",
         command=(
-            "prefect", "server", "start",
-            "--host", at.server_bind, "--port", str(at.server_port),
+            "prefect",
+            "server",
+            "start",
+            "--host",
+            at.server_bind,
+            "--port",
+            str(at.server_port),
         ),
         environment=prefect_client(settings, at)
         | {
             "PREFECT_API_DATABASE_CONNECTION_URL": url.reveal()
             if url and settings.external_database
-            else at.sql_url("asyncpg", settings.postgres_user, settings.prefect_database),
+            else at.sql_url(
+                "asyncpg", settings.postgres_user, settings.prefect_database
+            ),
             "PREFECT_UI_API_URL": at.browser_api_url,
         },
         ports=(Port("http", 4200, settings.server_port),),
@@ -341,9 +359,9 @@ def prefect_worker(
         name="prefect-worker",
         summary="runs scheduled and triggered flows, each in its own process",
         command=("python", "-m", "etl.flows.worker"),
-        environment=pipeline
-        | given
-        | {
+        environment={
+            **pipeline,
+            **given,
             "PREFECT_WORKER_QUERY_SECONDS": str(settings.prefect_worker_query_seconds),
             "PREFECT_LOGGING_EXTRA_LOGGERS": "etl",
         },
@@ -355,20 +373,14 @@ def prefect_worker(
     )
 
 
-def psql(name: str, database: str, settings: Settings, at: Endpoints) -> Job:
+def psql(name: str, login: dict[str, str]) -> Job:
     """A SQL shell on one of the databases."""
-    login = {
-        "PGHOST": at.database_host,
-        "PGPORT": str(at.database_port),
-        "PGUSER": settings.postgres_user,
-        "PGDATABASE": database,
-    }
     return Job(
         name=name,
-        summary=f"SQL shell on {database}",
+        summary=f"SQL shell on {login['PGDATABASE']}",
         command=("psql",),
         runtime=Runtime.POSTGRES,
-        environment=login | ({"PGPASSWORD": at.password} if at.password else {}),
+        environment=login,
         needs={"db": Condition.HEALTHY},
     )
 

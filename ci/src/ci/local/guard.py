@@ -19,7 +19,7 @@ GRACE_S = 2.0
 
 
 def sweep(home: Home, grace_s: float = GRACE_S) -> int:
-    """End every process of a home that has no supervisor; return how many there were."""
+    """End every process of a home that has no supervisor; return how many."""
     servers = list(working_in(home.pgdata, "postgres"))
     known = {one.pid for one in servers}
     others = [one for one in marked(home.marks) if one.pid not in known]

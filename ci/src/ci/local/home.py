@@ -122,4 +122,6 @@ def make_private(folder: Path) -> None:
 
 def find_home(root: Path, environment: dict[str, str] | os._Environ[str]) -> Home:
     """Return the home of a checkout: ETL_HOME, or `.etl` inside it."""
-    return Home(Path(environment.get("ETL_HOME") or root / ".etl").expanduser().resolve())
+    return Home(
+        Path(environment.get("ETL_HOME") or root / ".etl").expanduser().resolve()
+    )

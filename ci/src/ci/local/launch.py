@@ -1,4 +1,4 @@
-"""Turns a unit of the stack into a process of this machine: program, environment, user."""
+"""Turns a unit of the stack into a process: program, environment, user."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Launcher:
             return self.supervised(service)
         return Launch(
             self.postgres.command(service.command[1:]),
-            self.environment(service.environment) | self.marks(service) | {"LC_ALL": "C"},
+            self.environment(service.environment)
+            | self.marks(service)
+            | {"LC_ALL": "C"},
             self.postgres.data,
             self.postgres.identity.spawn_options(),
         )

@@ -22,8 +22,8 @@ def choose(port: Port, preferred: int | None = None) -> int:
         if not is_free(port.asked):
             raise PortTaken(
                 f"port {port.asked} ({port.name}) is held by {holder(port.asked)}",
-                f"stop it, or ask for another port in .env "
-                f"(or leave the port out: a free one is taken)",
+                "stop it, or ask for another port in .env "
+                "(or leave the port out: a free one is taken)",
             )
         return port.asked
     for candidate in (preferred, port.inside):

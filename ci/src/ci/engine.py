@@ -1,0 +1,73 @@
+"""What every engine can do. The command line knows this and no engine by its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ci.progress import Progress
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a stack is: one row per unit, and where its UI answers."""
+
+    running: bool
+    ui_url: str | None
+    units: list[dict[str, Any]]
+    stale_settings: bool = False
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as the `data` of a JSON answer."""
+        return {
+            "running": self.running,
+            "ui_url": self.ui_url,
+            "settings_changed": self.stale_settings,
+            "units": self.units,
+        }
+
+
+class Session(Protocol):
+    """A stack that is held up for as long as a verb needs it."""
+
+    def run_job(
+        self, name: str, arguments: Iterable[str], *, capture: bool
+    ) -> tuple[int, str]:
+        """Run a job on our terminal; return its exit code and what was captured."""
+
+    def run_command(self, unit: str, command: list[str]) -> int:
+        """Run a command in a unit's place; return its exit code."""
+
+    def status(self) -> Status:
+        """Return how the stack is now."""
+
+
+class Engine(Protocol):
+    """Starts services, runs jobs, and says how things are; knows no unit by name."""
+
+    name: str
+
+    def hold(
+        self, names: Iterable[str], progress: Progress
+    ) -> AbstractContextManager[Session]:
+        """Bring services up, or all that jobs need, and hold them for the block."""
+
+    def up(self, progress: Progress) -> Status:
+        """Bring every service up, and leave the stack running."""
+
+    def down(self, *, volumes: bool) -> bool:
+        """Stop the stack; with `volumes` delete its data. Return whether it ran."""
+
+    def restart(self, service: str | None, progress: Progress) -> Status:
+        """Restart one service, or all with freshly read settings."""
+
+    def status(self) -> Status:
+        """Return how the stack is."""
+
+    def logs(self, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
+        """Yield log lines, each behind its service's name."""
+
+    def losses(self) -> list[str]:
+        """Say what `down --volumes` would delete, one line each."""
