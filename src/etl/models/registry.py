@@ -1,0 +1,10 @@
+"""The metadata of all models, for migrations and tests."""
+
+from __future__ import annotations
+
+from etl.models import geography, ledger, nass
+from etl.models.base import Base
+
+__all__ = ["geography", "ledger", "metadata", "nass"]
+
+metadata = Base.metadata
