@@ -12,7 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from etl.db import connect
+from etl.db import connect, translated_errors
+from etl.errors import EtlError
 from etl.locks import MIGRATION_KEY
 from etl.models.registry import metadata
 from etl.settings import load_settings
@@ -57,7 +58,8 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    engine = connect(load_settings())
-    with engine.connect() as connection:
-        migrate(connection)
-    engine.dispose()
+    try:
+        with translated_errors(), connect(load_settings()).connect() as connection:
+            migrate(connection)
+    except EtlError as error:
+        raise CommandError(f"{error}\n  fix: {error.hint}") from error
