@@ -61,7 +61,9 @@ class Server:
         finally:
             with self.owner() as owner:
                 owner.execute(
-                    sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+                    sql.SQL("DROP DATABASE {} WITH (FORCE)").format(
+                        sql.Identifier(name)
+                    )
                 )
 
 
@@ -83,7 +85,10 @@ def server() -> Iterator[Server]:
     supervisor = Supervisor(
         Stack({"db": service}), Launcher(CHECKOUT, home, postgres), password="unused"
     )
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(supervisor):
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(supervisor),
+    ):
         portal.call(supervisor.ensure, ["db"])
         yield Server(postgres)
     shutil.rmtree(root)

@@ -130,7 +130,7 @@ class LocalEngine:
             self.wait_stopped(before["pid"])
 
     def down(self, *, volumes: bool) -> bool:
-        """Stop the stack; with `volumes` delete databases, raw files, Prefect's files."""
+        """Stop the stack; with `volumes` delete databases and stored files."""
         client = connect(self.home)
         if client:
             with client:

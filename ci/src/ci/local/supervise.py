@@ -124,11 +124,13 @@ class Supervisor:
         for name in closure:
             if not self.running[name].state.active:
                 self._launch(name)
-        async with anyio.create_task_group() as group:
-            for name in closure:
-                group.start_soon(
-                    self._wait, name, final_condition(self.stack.unit(name))
-                )
+        try:
+            async with anyio.create_task_group() as group:
+                for name in closure:
+                    condition = final_condition(self.stack.unit(name))
+                    group.start_soon(self._wait, name, condition)
+        except* UnitFailed as failures:
+            raise first_error(failures) from None
 
     async def stop(self, names: Iterable[str]) -> None:
         """Stop services, those that need others before those others."""

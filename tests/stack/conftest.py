@@ -1,0 +1,89 @@
+"""Fixtures of the stack tests: homes that are cleaned up whatever a test did to them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci.local.guard import sweep
+from ci.local.home import Home
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).parent / "etl"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run asynchronous tests on asyncio, as the program does."""
+    return "asyncio"
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """A home of its own; nothing of it outlives the test."""
+    root = Path(tempfile.mkdtemp(prefix="etl-home-"))
+    root.chmod(0o755)  # Postgres runs as another user when the tests run as root
+    home = Home(root)
+    home.make()
+    yield home
+    sweep(home)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program `etl` on one home."""
+
+    home: Home
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a user who has set ETL_HOME."""
+        return os.environ | {"ETL_HOME": str(self.home.root)}
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a verb and return its process."""
+        return subprocess.Popen(
+            [str(PROGRAM), *words],
+            env=self.environment(),
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=CHECKOUT,
+            **options,
+        )
+
+    def __call__(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end and check its exit code."""
+        process = self.start(*words)
+        out, err = process.communicate(timeout=170)
+        assert process.returncode == code, (
+            f"{words}: {process.returncode}\n{out}\n{err}"
+        )
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def json(self, *words: str, code: int = 0) -> dict[str, Any]:
+        """Run a verb with --json; return its document, which is all it may print."""
+        document: dict[str, Any] = json.loads(self(*words, "--json", code=code).stdout)
+        return document
+
+    def unit(self, name: str) -> dict[str, Any]:
+        """Return one unit of the status."""
+        units = self.json("status")["data"]["units"]
+        return next(unit for unit in units if unit["name"] == name)
+
+
+@pytest.fixture
+def etl(home: Home) -> Program:
+    """The program on a home of its own."""
+    return Program(home)
