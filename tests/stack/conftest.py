@@ -1,4 +1,4 @@
-"""Fixtures of the stack tests: homes that are cleaned up whatever a test did to them."""
+"""Fixtures of the stack tests: homes that are cleaned up whatever a test did."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,23 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="module")
+def new_home() -> Iterator[Home]:
+    """A home for all tests of a module."""
+    with made_home() as home:
+        yield home
+
+
 @pytest.fixture
 def home() -> Iterator[Home]:
     """A home of its own; nothing of it outlives the test."""
+    with made_home() as home:
+        yield home
+
+
+@contextmanager
+def made_home() -> Iterator[Home]:
+    """Make a home, and end whatever runs in it afterwards."""
     root = Path(tempfile.mkdtemp(prefix="etl-home-"))
     root.chmod(0o755)  # Postgres runs as another user when the tests run as root
     home = Home(root)

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import psycopg
 import pytest
+from tests.stack.conftest import CHECKOUT
 
 from ci.errors import PrerequisiteMissing
 from ci.local.home import Home
@@ -21,7 +22,6 @@ from ci.local.processes import working_in
 from ci.local.supervise import Supervisor
 from ci.settings import Secret, Settings
 from ci.stack import describe
-from tests.stack.conftest import CHECKOUT
 
 pytestmark = pytest.mark.anyio
 

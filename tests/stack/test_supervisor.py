@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import anyio
 import pytest
+from tests.stack.conftest import CHECKOUT
 
 from ci.errors import UnitFailed
 from ci.local.home import Home
@@ -18,7 +19,6 @@ from ci.local.processes import marked
 from ci.local.supervise import State, Supervisor
 from ci.settings import Settings
 from ci.stack import Condition, HttpProbe, Job, Port, Service, Stack, describe
-from tests.stack.conftest import CHECKOUT
 
 pytestmark = pytest.mark.anyio
 

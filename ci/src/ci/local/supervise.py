@@ -66,6 +66,7 @@ class Running:
     process: anyio.abc.Process | None = None
     identity: Identity | None = None
     stopping: bool = False
+    log_from: int = 0  # where in its log file the present process begins
     deaths: deque[float] = field(default_factory=deque)
     life: anyio.CancelScope | None = None
     finished: anyio.Event = field(default_factory=anyio.Event)
@@ -263,6 +264,7 @@ class Supervisor:
         path = self.log_path(one.unit.name)
         rotate(path)
         with path.open("ab") as output:
+            one.log_from = output.tell()
             process = await anyio.open_process(
                 launch.command,
                 stdin=subprocess.DEVNULL,
@@ -333,14 +335,14 @@ class Supervisor:
 
     def tail(self, name: str, lines: int = LOG_TAIL_LINES) -> str:
         """Return the last lines of a unit's log, indented."""
-        return tail(self.log_path(name), lines)
+        return tail(self.log_path(name), self.running[name].log_from, lines)
 
 
-def tail(path: Path, lines: int) -> str:
-    """Return the last lines of a file, indented; empty when there is none."""
+def tail(path: Path, start: int, lines: int) -> str:
+    """Return a file's last lines after a position, indented; empty if there is none."""
     try:
         with path.open("rb") as handle:
-            handle.seek(max(0, path.stat().st_size - 64_000))
+            handle.seek(max(start, path.stat().st_size - 64_000))
             text = handle.read().decode(errors="replace")
     except FileNotFoundError:
         return ""

@@ -1,0 +1,120 @@
+"""The description of the stack: complete, ordered, and secrets only where needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from ci.errors import UsageError
+from ci.settings import Secret, Settings
+from ci.stack import Condition, Endpoints, Service, Stack, describe
+
+AT = Endpoints(
+    database_host="/run/etl",
+    database_port=5432,
+    server_host="127.0.0.1",
+    server_bind="127.0.0.1",
+    server_port=4200,
+    browser_api_url="http://127.0.0.1:4200/api",
+    raw_dir="/data/raw",
+    prefect_home="/data/prefect",
+)
+
+
+def stack(settings: Settings | None = None, at: Endpoints = AT) -> Stack:
+    return describe(settings or Settings(), at)
+
+
+def test_it_has_the_services_and_jobs_of_the_seed_document() -> None:
+    assert list(stack().services) == ["db", "prefect-server", "prefect-worker"]
+    assert {"setup-db", "deploy", "run-etl", "test", "psql"} <= set(stack().units)
+
+
+def test_every_need_is_a_unit_that_can_meet_it() -> None:
+    units = stack().units
+    for unit in units.values():
+        for need, condition in unit.needs.items():
+            lives_on = isinstance(units[need], Service)
+            assert (condition is Condition.COMPLETED) is not lives_on, (unit.name, need)
+
+
+def test_the_migrations_are_a_gate_before_everything_that_needs_the_schema() -> None:
+    order = stack().closure(["run-etl"])
+    assert order.index("db") < order.index("setup-db") < order.index("prefect-worker")
+    assert order[-1] == "run-etl"
+    assert stack().units["prefect-worker"].needs["setup-db"] is Condition.COMPLETED
+
+
+def test_an_unknown_unit_is_a_usage_error_that_lists_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="db, setup-db, prefect-server"):
+        stack().closure(["postgres"])
+
+
+def test_inside_a_stack_of_containers_the_port_of_the_host_never_appears() -> None:
+    """POSTGRES_PORT is the host's port; inside, the database is always on its own."""
+    inside = replace(AT, database_host="db", password="p@ss/word")
+    units = stack(Settings(postgres_port=5433), inside).units
+    url = "postgresql+psycopg://biocirv_user:p%40ss%2Fword@db:5432/biocirv_db"
+    assert units["setup-db"].environment["DATABASE_URL"] == url
+    assert "5433" not in str(units["prefect-server"].environment)
+
+
+def test_a_socket_needs_no_password_in_any_url() -> None:
+    units = stack(Settings(postgres_password=Secret("canary-7f3a"))).units
+    assert "canary-7f3a" not in str(units)
+    url = "postgresql+asyncpg://biocirv_user@/prefect_db?host=/run/etl&port=5432"
+    server = units["prefect-server"].environment
+    assert server["PREFECT_API_DATABASE_CONNECTION_URL"] == url
+
+
+def test_the_key_of_a_source_reaches_the_worker_alone() -> None:
+    units = stack(Settings(usda_nass_api_key=Secret("canary-7f3a"))).units
+    told = [u.name for u in units.values() if "canary-7f3a" in str(u.environment)]
+    assert told == ["prefect-worker"]
+
+
+def test_no_secret_is_in_any_command_line() -> None:
+    settings = Settings(
+        usda_nass_api_key=Secret("canary-7f3a"), postgres_password=Secret("canary-7f3a")
+    )
+    for unit in stack(settings, replace(AT, password="canary-7f3a")).units.values():
+        assert "canary-7f3a" not in " ".join(unit.command)
+
+
+def test_a_database_brought_in_takes_the_place_of_our_own() -> None:
+    url = Secret("postgresql+psycopg://reader:word@warehouse.example.org/figures")
+    brought = stack(Settings(database_url=url))
+    assert "db" not in brought.units
+    assert all("db" not in unit.needs for unit in brought.units.values())
+    assert brought.units["setup-db"].environment["DATABASE_URL"] == url.reveal()
+
+
+def test_changed_names_reach_every_place_that_uses_them() -> None:
+    settings = Settings(
+        postgres_user="someone", postgres_db="figures", prefect_work_pool_name="pond"
+    )
+    units = stack(settings).units
+    assert units["psql"].environment["PGUSER"] == "someone"
+    assert units["psql"].environment["PGDATABASE"] == "figures"
+    assert "someone@/figures" in units["setup-db"].environment["DATABASE_URL"]
+    assert units["deploy"].environment["PREFECT_WORK_POOL_NAME"] == "pond"
+    assert "pool='pond'" in str(units["prefect-worker"])
+    text = str(units)
+    assert "biocirv_user" not in text
+    assert "biocirv_db" not in text
+
+
+def test_the_description_imports_the_standard_library_alone() -> None:
+    """A Dagger call imports it in a fresh interpreter, twice or more."""
+    code = (
+        "import sys; import ci.stack, ci.settings\n"
+        "own = {m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)\n"
+        "print(sorted(m for m in own if m != 'ci' and not m.startswith('_')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
