@@ -1,0 +1,47 @@
+"""Writes the locks of wheels: the one place that knows how they are made.
+
+    python ci/lock.py [--into FOLDER]
+
+Versions that the present locks name are kept where they still fit; delete a line of a
+lock to let that package move.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST_PYTHON = "3.11"
+RUNTIME = ("pyproject.toml", "--group", "ci/pyproject.toml:local")
+LOCKS = {
+    "requirements.lock": RUNTIME,
+    "requirements-dev.lock": (*RUNTIME, "--group", "dev", "-c", "requirements.lock"),
+}
+
+
+def compile_locks(folder: Path) -> None:
+    """Write every lock into a folder: versions and hashes, no addresses."""
+    uv = Path(sysconfig.get_path("scripts")) / "uv"
+    for name, inputs in LOCKS.items():
+        target = folder / name
+        if target != ROOT / name:
+            shutil.copyfile(ROOT / name, target)
+        subprocess.run(
+            [
+                uv, "pip", "compile", "--quiet", "--universal", "--generate-hashes",
+                "--no-header", "--no-annotate", "--python-version", OLDEST_PYTHON, *inputs,
+                "--output-file", target,
+            ],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    into = Path(sys.argv[2]) if sys.argv[1:2] == ["--into"] else ROOT
+    compile_locks(into.resolve())
