@@ -102,56 +102,30 @@ def has_ensurepip() -> bool:
     return find_spec("ensurepip") is not None
 
 
-def install(root: Path, target: Path, lock: Path) -> None:
-    """Install exactly the lock's wheels by hash, then this checkout itself."""
-    python = target / "bin" / "python"
-    again = "check the network and pip's package index, then run ./etl again"
+AGAIN = "check the network and pip's package index, then run ./etl again"
+
+
+def install_uv(python: Path, lock: Path) -> None:
+    """Install the lock's uv, by its hashes, with the pip that venv brings."""
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     with tempfile.TemporaryDirectory() as folder:
         pin = Path(folder) / "uv.lock"
         pin.write_text(pinned(lock, "uv"))
-        run(
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--require-hashes",
-            "--no-deps",
-            "--disable-pip-version-check",
-            "-r",
-            pin,
-            fix=again,
-        )
-    uv = (target / "bin" / "uv", "--quiet", "--no-config", "--no-progress")
+        run(*pip, "--require-hashes", "--no-deps", "-r", pin, fix=AGAIN)
+
+
+def install(root: Path, target: Path, lock: Path) -> None:
+    """Install exactly the lock's wheels by hash, then this checkout itself."""
+    python = target / "bin" / "python"
+    install_uv(python, lock)
     started = time.monotonic()
-    run(
-        *uv,
-        "pip",
-        "sync",
-        "--require-hashes",
-        "--compile-bytecode",
-        "--link-mode",
-        "copy",
-        "--python",
-        python,
-        lock,
-        fix=again,
-    )
+    uv = (target / "bin" / "uv", "--quiet", "--no-config", "--no-progress", "pip")
+    exact = ("--require-hashes", "--compile-bytecode", "--link-mode", "copy")
+    run(*uv, "sync", *exact, "--python", python, lock, fix=AGAIN)
     say(f"wheels installed and checked by hash ({time.monotonic() - started:.1f} s)")
-    run(
-        *uv,
-        "pip",
-        "install",
-        "--no-deps",
-        "--offline",
-        "--python",
-        python,
-        "-e",
-        root,
-        "-e",
-        root / "ci",
-        fix=again,
-    )
+    # The build backend is uv's own: nothing is downloaded for these two.
+    own = ("--no-deps", "--offline", "-e", root, "-e", root / "ci")
+    run(*uv, "install", "--python", python, *own, fix=AGAIN)
 
 
 def main(root: Path, target: Path, lock_name: str) -> None:

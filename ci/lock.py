@@ -26,20 +26,18 @@ LOCKS = {
 def compile_locks(folder: Path) -> None:
     """Write every lock into a folder: versions and hashes, no addresses."""
     uv = Path(sysconfig.get_path("scripts")) / "uv"
+    options = "--quiet --universal --generate-hashes --no-header --no-annotate".split()
     for name, inputs in LOCKS.items():
         target = folder / name
         if target != ROOT / name:
             shutil.copyfile(ROOT / name, target)
+        words = [*options, "--python-version", OLDEST_PYTHON, *inputs, "-o", target]
         subprocess.run(
-            [
-                uv, "pip", "compile", "--quiet", "--universal", "--generate-hashes",
-                "--no-header", "--no-annotate", "--python-version", OLDEST_PYTHON, *inputs,
-                "--output-file", target,
-            ],
+            [uv, "pip", "compile", *words],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             check=True,
-        )  # fmt: skip
+        )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from ci.local.home import Home
 from ci.local.launch import Launcher
 from ci.local.postgres import Postgres
 from ci.local.supervise import Supervisor
-from ci.stack import Cluster, Service, SqlProbe, Stack
+from ci.units import Cluster, Service, SqlProbe, Stack
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROLE, TEMPLATE = "etl_test", "etl_template"

@@ -16,9 +16,11 @@ from ci.local.launch import Launcher
 from ci.local.place import settle
 from ci.local.ports import choose, is_free
 from ci.local.processes import marked
-from ci.local.supervise import State, Supervisor
+from ci.local.state import State
+from ci.local.supervise import Supervisor
 from ci.settings import Settings
-from ci.stack import Condition, HttpProbe, Job, Port, Service, Stack, describe
+from ci.stack import describe
+from ci.units import Condition, HttpProbe, Job, Port, Service, Stack
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,8 @@ import pytest
 
 from ci.errors import UsageError
 from ci.settings import Secret, Settings
-from ci.stack import Condition, Endpoints, Service, Stack, describe
+from ci.stack import describe
+from ci.units import Condition, Endpoints, Service, Stack
 
 AT = Endpoints(
     database_host="/run/etl",

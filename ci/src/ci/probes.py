@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from ci.stack import HttpProbe, WorkerProbe
+from ci.units import HttpProbe, WorkerProbe
 
 PAUSE_S = 0.05  # between two looks at something that is starting
 ANSWER_WITHIN_S = 5.0

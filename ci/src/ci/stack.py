@@ -6,178 +6,27 @@ and knows none of them by name; adding one touches this file alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
-from graphlib import TopologicalSorter
-from signal import SIGINT, SIGTERM, Signals
+from collections.abc import Mapping
+from dataclasses import replace
+from signal import SIGINT
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from ci.errors import UsageError
+from ci.units import (
+    Cluster,
+    Condition,
+    Endpoints,
+    HttpProbe,
+    Job,
+    Port,
+    Runtime,
+    Service,
+    SqlProbe,
+    Stack,
+    WorkerProbe,
+)
 
 if TYPE_CHECKING:
     from ci.settings import Settings
-
-
-class Condition(Enum):
-    """What must be true of a unit before one that needs it starts."""
-
-    STARTED = "started"
-    HEALTHY = "healthy"
-    COMPLETED = "completed"
-
-
-class Runtime(Enum):
-    """Which programs a process is made of."""
-
-    PIPELINE = "pipeline"
-    POSTGRES = "postgres"
-
-
-@dataclass(frozen=True)
-class Port:
-    """A TCP port: inside the stack, and the one asked for on this machine."""
-
-    name: str
-    inside: int
-    asked: int | None
-
-
-@dataclass(frozen=True)
-class SqlProbe:
-    """Ready when the server answers a query on this database."""
-
-    database: str
-
-
-@dataclass(frozen=True)
-class HttpProbe:
-    """Ready when GET on this address answers 200."""
-
-    url: str
-
-
-@dataclass(frozen=True)
-class WorkerProbe:
-    """Ready when a worker of this pool is ONLINE by the server's own account."""
-
-    api_url: str
-    pool: str
-
-
-Probe = SqlProbe | HttpProbe | WorkerProbe
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """What a Postgres server must hold before anyone uses it."""
-
-    role: str
-    databases: tuple[str, ...]
-    # A bulk load checks its foreign keys as sets and switches the row triggers off.
-    may_set: tuple[str, ...] = ("session_replication_role",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unit:
-    """A process of the stack: what both kinds have."""
-
-    name: str
-    summary: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    needs: Mapping[str, Condition] = field(default_factory=dict)
-    runtime: Runtime = Runtime.PIPELINE
-    within_s: float = 60.0  # ready, or for a job completed, within this time
-
-
-@dataclass(frozen=True, kw_only=True)
-class Service(Unit):
-    """Lives on: ready when its probe answers, restarted when it dies."""
-
-    probe: Probe
-    ports: tuple[Port, ...] = ()
-    volumes: Mapping[str, str] = field(default_factory=dict)
-    cluster: Cluster | None = None
-    stop_signal: Signals = SIGTERM
-    stop_within_s: float = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job(Unit):
-    """Runs to its end; its exit code is its result."""
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Every service and job, by name."""
-
-    units: Mapping[str, Service | Job]
-
-    @property
-    def services(self) -> dict[str, Service]:
-        """The services alone, in order of declaration."""
-        return {n: u for n, u in self.units.items() if isinstance(u, Service)}
-
-    def unit(self, name: str) -> Service | Job:
-        """Return one unit, or say which ones there are."""
-        if name not in self.units:
-            raise UsageError(
-                f"the stack has no service or job {name!r}; "
-                f"it has {', '.join(self.units)}",
-                "./etl status",
-            )
-        return self.units[name]
-
-    def closure(self, names: Iterable[str]) -> list[str]:
-        """Return these units and all they need, each after what it needs."""
-        graph: dict[str, set[str]] = {}
-        wanted = list(names)
-        while wanted:
-            name = wanted.pop()
-            if name not in graph:
-                graph[name] = set(self.unit(name).needs)
-                wanted.extend(graph[name])
-        return list(TopologicalSorter(graph).static_order())
-
-
-@dataclass(frozen=True)
-class Endpoints:
-    """Where processes *inside* the stack meet each other; an engine fills it in.
-
-    The host's view may differ: in containers the database is db:5432 inside and
-    127.0.0.1:5433 outside. `database_host` may be the folder of a unix socket.
-    """
-
-    database_host: str
-    database_port: int
-    server_host: str
-    server_bind: str
-    server_port: int
-    browser_api_url: str
-    raw_dir: str
-    prefect_home: str
-    password: str | None = None
-
-    @property
-    def api_url(self) -> str:
-        """Prefect's API."""
-        return f"http://{self.server_host}:{self.server_port}/api"
-
-    def sql_url(self, driver: str, user: str, database: str) -> str:
-        """Return the SQLAlchemy URL of a database."""
-        login = quote(user) + (
-            f":{quote(self.password, safe='')}" if self.password else ""
-        )
-        if self.database_host.startswith("/"):
-            where = (
-                f"?host={quote(self.database_host, safe='/')}&port={self.database_port}"
-            )
-            return f"postgresql+{driver}://{login}@/{database}{where}"
-        place = f"{self.database_host}:{self.database_port}"
-        return f"postgresql+{driver}://{login}@{place}/{database}"
-
 
 # The same options in every engine. JIT costs more than it gives for queries of
 # milliseconds; the log stays short enough to read.
@@ -209,40 +58,12 @@ def describe(settings: Settings, at: Endpoints) -> Stack:
         setup_db(pipeline),
         prefect_server(settings, at),
         prefect_worker(settings, at, pipeline),
-        Job(
-            name="deploy",
-            summary="make the work pool and the deployments of prefect.yaml",
-            command=("python", "-m", "etl.flows.deploy"),
-            environment=pipeline,
-            needs={"prefect-server": Condition.STARTED},
-        ),
-        Job(
-            name="run-etl",
-            summary="run the master flow through its deployment, to its receipt",
-            command=("python", "-m", "etl.flows.run"),
-            environment=pipeline,
-            needs={
-                "deploy": Condition.COMPLETED,
-                "prefect-worker": Condition.HEALTHY,
-                "prefect-server": Condition.HEALTHY,
-            },
-            within_s=24 * 3600,
-        ),
-        Job(
-            name="data",
-            summary="a verb of the data: rejects, runs, report …",
-            command=("python", "-m", "etl.cli"),
-            environment=pipeline,
-            needs={"setup-db": Condition.COMPLETED},
-        ),
+        deploy(pipeline),
+        run_etl(pipeline),
+        data(pipeline),
         psql("psql", login),
         psql("psql-prefect", login | {"PGDATABASE": settings.prefect_database}),
-        Job(
-            name="test",
-            summary="run the tests",
-            command=("python", "-m", "pytest"),
-            within_s=3600,
-        ),
+        test(),
     ]
     if settings.external_database:
         units = [without(unit, "db") for unit in units if unit.name != "db"]
@@ -373,6 +194,55 @@ def prefect_worker(
     )
 
 
+def deploy(pipeline: Mapping[str, str]) -> Job:
+    """The work pool and the deployments. Imports while the server starts."""
+    return Job(
+        name="deploy",
+        summary="make the work pool and the deployments of prefect.yaml",
+        command=("python", "-m", "etl.flows.deploy"),
+        environment=pipeline,
+        needs={"prefect-server": Condition.STARTED},
+        within_s=180.0,
+    )
+
+
+def run_etl(pipeline: Mapping[str, str]) -> Job:
+    """The master flow, triggered and followed to its receipt."""
+    return Job(
+        name="run-etl",
+        summary="run the master flow through its deployment, to its receipt",
+        command=("python", "-m", "etl.flows.run"),
+        environment=pipeline,
+        needs={
+            "deploy": Condition.COMPLETED,
+            "prefect-worker": Condition.HEALTHY,
+            "prefect-server": Condition.HEALTHY,
+        },
+        within_s=24 * 3600,
+    )
+
+
+def data(pipeline: Mapping[str, str]) -> Job:
+    """The verbs of the data; they need the schema and nothing else."""
+    return Job(
+        name="data",
+        summary="a verb of the data: rejects, runs, report …",
+        command=("python", "-m", "etl.cli"),
+        environment=pipeline,
+        needs={"setup-db": Condition.COMPLETED},
+    )
+
+
+def test() -> Job:
+    """The tests; they start what they need themselves."""
+    return Job(
+        name="test",
+        summary="run the tests",
+        command=("python", "-m", "pytest"),
+        within_s=3600,
+    )
+
+
 def psql(name: str, login: dict[str, str]) -> Job:
     """A SQL shell on one of the databases."""
     return Job(
@@ -387,6 +257,4 @@ def psql(name: str, login: dict[str, str]) -> Job:
 
 def without(unit: Service | Job, name: str) -> Service | Job:
     """Return the unit without its need of another one (a database brought in)."""
-    from dataclasses import replace
-
     return replace(unit, needs={n: c for n, c in unit.needs.items() if n != name})

@@ -21,7 +21,8 @@ from ci.local.place import digest
 from ci.local.postgres import Postgres
 from ci.progress import Progress
 from ci.settings import Settings
-from ci.stack import Endpoints, Job, Stack, describe
+from ci.stack import describe
+from ci.units import Endpoints, Job, Stack
 
 STOP_WITHIN_S = 60.0
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ci.local.home import Home
 from ci.local.postgres import Postgres
 from ci.settings import variable_names
-from ci.stack import Job, Runtime, Service
+from ci.units import Job, Runtime, Service
 
 # What a process may inherit from the user; everything else comes from the stack, so
 # that a PREFECT_API_KEY or a PGHOST of another project changes nothing here.
@@ -27,6 +27,7 @@ class Launch:
     environment: dict[str, str]
     folder: Path
     options: dict[str, Any]
+    marks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ class Launcher:
         """Return how a service is started."""
         if service.cluster is None:
             return self.supervised(service)
+        marks = self.marks(service)
         return Launch(
             self.postgres.command(service.command[1:]),
-            self.environment(service.environment)
-            | self.marks(service)
-            | {"LC_ALL": "C"},
+            self.environment(service.environment) | marks | {"LC_ALL": "C"},
             self.postgres.data,
             self.postgres.identity.spawn_options(),
+            marks,
         )
 
     def marks(self, unit: Service | Job) -> dict[str, str]:
@@ -57,7 +58,8 @@ class Launcher:
     def supervised(self, unit: Service | Job) -> Launch:
         """Return how a unit's own command is started by the supervisor."""
         launch = self.command(unit, unit.command)
-        return replace(launch, environment=launch.environment | self.marks(unit))
+        marks = self.marks(unit)
+        return replace(launch, environment=launch.environment | marks, marks=marks)
 
     def command(self, unit: Service | Job, command: tuple[str, ...]) -> Launch:
         """Return how any command is started with a unit's programs and environment."""

@@ -12,7 +12,7 @@ from ci.local.home import Home
 from ci.local.ports import LOOPBACK, choose
 from ci.local.postgres import Postgres
 from ci.settings import POSTGRES_PORT, PREFECT_PORT, Settings
-from ci.stack import Endpoints, Port
+from ci.units import Endpoints, Port
 
 
 @dataclass(frozen=True)

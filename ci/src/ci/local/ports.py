@@ -7,7 +7,7 @@ import socket
 import psutil
 
 from ci.errors import PortTaken
-from ci.stack import Port
+from ci.units import Port
 
 LOOPBACK = "127.0.0.1"
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from ci.errors import PrerequisiteMissing, StackError
 from ci.local.processes import end, working_in
-from ci.stack import Cluster
+from ci.units import Cluster
 
 NOBODY = 65534  # an unprivileged uid that every Linux and macOS has
 INITDB_WITHIN_S = 120

@@ -4,72 +4,24 @@ from __future__ import annotations
 
 import logging
 import signal
-import subprocess
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from types import TracebackType
 
 import anyio
-import anyio.abc
 
 from ci import probes
 from ci.errors import StackError, UnitFailed
+from ci.local.child import Child
 from ci.local.launch import Launch, Launcher
-from ci.local.processes import Identity, end, marked
-from ci.stack import Condition, HttpProbe, Job, Service, SqlProbe, Stack
+from ci.local.state import Running, State
+from ci.units import Condition, HttpProbe, Job, Service, SqlProbe, Stack
 
 log = logging.getLogger(__name__)
 
 RESTARTS, WITHIN_S = 3, 60.0  # more deaths than that in that time, and it has failed
-LOG_TAIL_LINES = 15
-LOG_ROTATE_BYTES = 20_000_000
-
-
-@dataclass
-class State:
-    """How one unit is; what `status` shows, one per unit."""
-
-    name: str
-    kind: str
-    status: str = "stopped"  # stopped waiting starting ready running completed failed
-    pid: int | None = None
-    exit_code: int | None = None
-    restarts: int = 0
-    detail: str = ""
-    took_s: float | None = None
-    ready_at: float | None = None
-
-    @property
-    def active(self) -> bool:
-        """Whether it is on its way or there."""
-        return self.status in ("waiting", "starting", "ready", "running", "completed")
-
-    def meets(self, condition: Condition) -> bool:
-        """Whether a unit that needs this one may start."""
-        if condition is Condition.STARTED:
-            return self.status in ("starting", "ready", "running", "completed")
-        if condition is Condition.HEALTHY:
-            return self.status == "ready"
-        return self.status == "completed"
-
-
-@dataclass
-class Running:
-    """A unit's state, and its process while it has one."""
-
-    unit: Service | Job
-    state: State
-    process: anyio.abc.Process | None = None
-    identity: Identity | None = None
-    stopping: bool = False
-    log_from: int = 0  # where in its log file the present process begins
-    deaths: deque[float] = field(default_factory=deque)
-    life: anyio.CancelScope | None = None
-    finished: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Supervisor:
@@ -184,37 +136,33 @@ class Supervisor:
             self._set(one, "starting", took_s=None)
             if service.cluster:
                 await anyio.to_thread.run_sync(self.launcher.postgres.prepare)
-            process = await self._spawn(one, self.launcher.service(service))
+            child = await self._spawn(one, self.launcher.service(service))
             async with anyio.create_task_group() as group:
-                group.start_soon(self._announce_ready, one, service, started)
-                code = await process.wait()
+                group.start_soon(self._announce_ready, one, child, started)
+                code = await child.process.wait()
                 group.cancel_scope.cancel()
-            self._clear(one)
-            one.state.exit_code = code
-            if one.stopping:
-                return
-            self._note_death(one, code)
+            self._clear(one, child)
+            if not one.stopping:
+                self._note_death(one, child, code)
 
-    def _note_death(self, one: Running, code: int) -> None:
+    def _note_death(self, one: Running, child: Child, code: int) -> None:
         """Decide whether a service that died is started again, or has failed."""
-        was_ready = one.state.ready_at is not None
         now = time.monotonic()
         one.deaths.append(now)
-        while one.deaths and now - one.deaths[0] > WITHIN_S:
+        while now - one.deaths[0] > WITHIN_S:
             one.deaths.popleft()
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        if not was_ready or len(one.deaths) > RESTARTS:
-            raise UnitFailed(
-                f"{one.unit.name} ended ({how})\n{self.tail(one.unit.name)}"
-            )
+        if not one.was_ready or len(one.deaths) > RESTARTS:
+            late = f", {one.state.detail}" if one.state.detail else ""
+            raise UnitFailed(f"{one.unit.name} ended ({how}{late})\n{child.tail()}")
         log.warning("%s died (%s), starting it again", one.unit.name, how)
         one.state.restarts += 1
         self._set(one, "starting", detail=f"died ({how}), starting it again", pid=None)
 
-    async def _announce_ready(
-        self, one: Running, service: Service, started: float
-    ) -> None:
+    async def _announce_ready(self, one: Running, child: Child, started: float) -> None:
         """Set the unit ready when its probe answers; end it if that takes too long."""
+        service = one.unit
+        assert isinstance(service, Service)
         with anyio.move_on_after(service.within_s) as bound:
             while not await self._answers(service):
                 await anyio.sleep(probes.PAUSE_S)
@@ -224,10 +172,10 @@ class Supervisor:
                 )
         if bound.cancelled_caught:
             one.state.detail = f"not ready after {service.within_s:.0f} s"
-            await self._signal(one, service)
+            await child.stop(service.stop_signal, service.stop_within_s)
             return
-        took = time.monotonic() - started
-        self._set(one, "ready", took_s=took, ready_at=time.time(), detail="")
+        one.was_ready = True
+        self._set(one, "ready", took_s=time.monotonic() - started, detail="")
 
     async def _answers(self, service: Service) -> bool:
         """Ask a service's probe once."""
@@ -241,75 +189,48 @@ class Supervisor:
         """Run a job to its end."""
         started = time.monotonic()
         self._set(one, "running", took_s=None)
-        process = await self._spawn(one, self.launcher.supervised(job))
+        child = await self._spawn(one, self.launcher.supervised(job))
         with anyio.move_on_after(job.within_s) as bound:
-            await process.wait()
+            await child.process.wait()
         if bound.cancelled_caught:
-            process.kill()
-            await process.wait()
-        self._clear(one)
+            await child.stop(signal.SIGKILL, 1.0)
+        self._clear(one, child)
+        code = child.process.returncode
         if one.stopping:
             return
-        one.state.exit_code = process.returncode
-        if process.returncode:
-            why = f"after {job.within_s:.0f} s" if bound.cancelled_caught else ""
+        if code:
+            late = f", after {job.within_s:.0f} s" if bound.cancelled_caught else ""
             raise UnitFailed(
-                f"{job.name} failed (exit code {process.returncode}) {why}".rstrip()
-                + f"\n{self.tail(job.name)}"
+                f"{job.name} failed (exit code {code}{late})\n{child.tail()}"
             )
         self._set(one, "completed", took_s=time.monotonic() - started)
 
-    async def _spawn(self, one: Running, launch: Launch) -> anyio.abc.Process:
-        """Start a process in a group of its own, writing straight to its log file."""
-        path = self.log_path(one.unit.name)
-        rotate(path)
-        with path.open("ab") as output:
-            one.log_from = output.tell()
-            process = await anyio.open_process(
-                launch.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=launch.folder,
-                env=launch.environment,
-                start_new_session=True,
-                **launch.options,
-            )
-        one.process, one.identity = process, Identity.of(process.pid)
-        one.state.ready_at = None
-        self._set(one, one.state.status, pid=process.pid)
-        return process
+    async def _spawn(self, one: Running, launch: Launch) -> Child:
+        """Start a unit's process."""
+        path = self.launcher.home.logs / f"{one.unit.name}.log"
+        one.child, one.was_ready = await Child.start(launch, path), False
+        self._set(one, one.state.status, pid=one.child.process.pid)
+        return one.child
 
-    def _clear(self, one: Running) -> None:
-        """Forget a process that ended, and end what it left behind."""
-        one.process = one.identity = None
-        one.state.pid = None
-        end(marked(self.launcher.marks(one.unit)), signal.SIGKILL, 0)
+    def _clear(self, one: Running, child: Child) -> None:
+        """Note the end of a process, and end what it left behind."""
+        one.child, one.state.pid = None, None
+        one.state.exit_code = child.process.returncode
+        child.end_strays()
 
     async def _stop_one(self, one: Running) -> None:
         """Stop one unit: its stop signal, a bounded wait, then kill."""
         if not one.state.active:
             return
         one.stopping = True
-        if one.process and isinstance(one.unit, Service):
-            await self._signal(one, one.unit)
-        elif one.process:
-            one.process.kill()
+        if one.child and isinstance(one.unit, Service):
+            await one.child.stop(one.unit.stop_signal, one.unit.stop_within_s)
+        elif one.child:
+            await one.child.stop(signal.SIGKILL, 1.0)
         elif one.life:
             one.life.cancel()
         await one.finished.wait()
         self._set(one, "stopped", pid=None)
-
-    async def _signal(self, one: Running, service: Service) -> None:
-        if one.process is None or one.identity is None:
-            return
-        identity = one.identity
-        one.process.send_signal(service.stop_signal)
-        with anyio.move_on_after(service.stop_within_s) as bound:
-            await one.process.wait()
-        if bound.cancelled_caught:
-            log.warning("%s did not stop in time, killing it", service.name)
-            identity.signal_group(signal.SIGKILL)
 
     async def _wait(self, name: str, condition: Condition) -> None:
         """Wait until a unit meets a condition; raise UnitFailed when it cannot."""
@@ -328,31 +249,6 @@ class Supervisor:
         self._on_change(one.state)
         self._changed.set()
         self._changed = anyio.Event()
-
-    def log_path(self, name: str) -> Path:
-        """Return the log file of a unit."""
-        return self.launcher.home.logs / f"{name}.log"
-
-    def tail(self, name: str, lines: int = LOG_TAIL_LINES) -> str:
-        """Return the last lines of a unit's log, indented."""
-        return tail(self.log_path(name), self.running[name].log_from, lines)
-
-
-def tail(path: Path, start: int, lines: int) -> str:
-    """Return a file's last lines after a position, indented; empty if there is none."""
-    try:
-        with path.open("rb") as handle:
-            handle.seek(max(start, path.stat().st_size - 64_000))
-            text = handle.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(f"  | {line}" for line in text.splitlines()[-lines:])
-
-
-def rotate(path: Path) -> None:
-    """Set a log file aside once it has grown large."""
-    if path.exists() and path.stat().st_size > LOG_ROTATE_BYTES:
-        path.replace(path.with_suffix(".log.1"))
 
 
 def final_condition(unit: Service | Job) -> Condition:

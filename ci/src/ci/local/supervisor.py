@@ -33,7 +33,8 @@ from ci.local.home import Home
 from ci.local.launch import Launcher
 from ci.local.place import Place, settle
 from ci.local.processes import Identity, end
-from ci.local.supervise import State, Supervisor, first_error
+from ci.local.state import State
+from ci.local.supervise import Supervisor, first_error
 from ci.settings import Settings, read_settings
 from ci.stack import describe
 
