@@ -26,7 +26,13 @@ LOCKS = {
 def compile_locks(folder: Path) -> None:
     """Write every lock into a folder: versions and hashes, no addresses."""
     uv = Path(sysconfig.get_path("scripts")) / "uv"
-    options = "--quiet --universal --generate-hashes --no-header --no-annotate".split()
+    options = [
+        "--quiet",
+        "--universal",
+        "--generate-hashes",
+        "--no-header",
+        "--no-annotate",
+    ]
     for name, inputs in LOCKS.items():
         target = folder / name
         if target != ROOT / name:
