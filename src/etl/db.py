@@ -97,7 +97,9 @@ def meaning(error: BaseException) -> EtlError:
                 "this is a rule that validation missed; report it with the input",
             )
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
-            return SchemaOutdated(f"the schema is not complete: {what}", "./etl migrate")
+            return SchemaOutdated(
+                f"the schema is not complete: {what}", "./etl migrate"
+            )
         case psycopg.errors.InsufficientPrivilege():
             return ConfigError(
                 f"the database role may not do this: {what}",

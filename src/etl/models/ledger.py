@@ -113,9 +113,7 @@ class LedgerStep(Base):
     error_hint: Mapped[str | None]
     blocked_by: Mapped[str | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    finished_at: Mapped[datetime] = mapped_column(
-        server_default=func.clock_timestamp()
-    )
+    finished_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 def _step_key() -> ForeignKeyConstraint:

@@ -52,7 +52,7 @@ class NassSeries(Base):
 
 
 class NassLocation(Base):
-    """One row per location as published. `geoid` is null for levels that are no place."""
+    """One row per location as published; `geoid` is null where it is no place."""
 
     __tablename__ = "core_nass__location"
 

@@ -1,0 +1,101 @@
+"""Checks over a whole load: what was expected, and what was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from psycopg import sql
+
+from etl.load.stage import Cursor, names, stage_name
+from etl.specs.spec import Parent, SourceSpec, TableSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One named expectation. A failed "error" fails the load, a "warning" is told."""
+
+    name: str
+    expected: str
+    seen: str
+    passed: bool
+    severity: Literal["error", "warning"] = "error"
+
+
+def equal(name: str, *, expected: int, seen: int) -> Check:
+    """Expect a count."""
+    return Check(name, f"{expected:,}", f"{seen:,}", expected == seen)
+
+
+def count(cursor: Cursor, query: sql.Composed) -> int:
+    """Return the number that a query gives."""
+    row = cursor.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def count_rows(cursor: Cursor, table: str) -> int:
+    """Return how many rows a table has."""
+    return count(
+        cursor, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
+    )
+
+
+def count_staged(cursor: Cursor, table: TableSpec) -> int:
+    """Return how many rows were staged for a table."""
+    return count(
+        cursor, sql.SQL("SELECT count(*) FROM {}").format(stage_name(table.name))
+    )
+
+
+def check_stage(
+    cursor: Cursor, spec: SourceSpec, *, read: int, rejected: int
+) -> list[Check]:
+    """Expect that the stage holds each row that was read and not rejected, once."""
+    facts = spec.facts
+    return [
+        equal(
+            "every row read is staged or rejected",
+            expected=read - rejected,
+            seen=count_staged(cursor, facts),
+        ),
+        *(
+            _orphans(cursor, table, parent)
+            for table in spec.tables
+            for parent in table.parents
+        ),
+    ]
+
+
+def _orphans(cursor: Cursor, table: TableSpec, parent: Parent) -> Check:
+    """Expect that every staged key of a parent exists there."""
+    query = sql.SQL(
+        "SELECT count(*) FROM {stage} AS s WHERE s.{column} IS NOT NULL AND NOT EXISTS "
+        "(SELECT FROM {parent} AS p WHERE p.{key} = s.{column})"
+    ).format(
+        stage=stage_name(table.name),
+        column=sql.Identifier(parent.column),
+        parent=sql.Identifier(parent.table),
+        key=sql.Identifier(parent.key),
+    )
+    name = f"{table.name}.{parent.column} is in {parent.table}"
+    return equal(f"every {name}", expected=0, seen=count(cursor, query))
+
+
+def check_dimension(cursor: Cursor, table: TableSpec) -> Check:
+    """Expect that stored rows say what the staged rows of the same id say.
+
+    They differ only if two contents had one id, or if somebody edited a stored row.
+    """
+    query = sql.SQL(
+        "SELECT count(*) FROM {stage} AS s JOIN {target} AS t USING ({key}) "
+        "WHERE ({staged}) IS DISTINCT FROM ({stored})"
+    ).format(
+        stage=stage_name(table.name),
+        target=sql.Identifier(table.name),
+        key=names(table.key),
+        staged=names(table.columns, of="s"),
+        stored=names(table.columns, of="t"),
+    )
+    name = f"stored rows of {table.name} agree with the input"
+    return equal(name, expected=0, seen=count(cursor, query))

@@ -1,0 +1,48 @@
+"""Source `geography`: California, its 58 counties, and NASS's combined counties."""
+
+from __future__ import annotations
+
+from etl.specs.rules import OneOf, Required
+from etl.specs.spec import Column, SourceSpec, TableSpec
+
+LEVELS = frozenset({"state", "county", "combined_counties"})
+
+SPEC = SourceSpec(
+    name="geography",
+    title="Places of California by ANSI/FIPS code",
+    licence="Public domain",
+    citation="US Census Bureau, ANSI codes for states and counties; "
+    "USDA NASS for the code 998",
+    delimiter=",",
+    columns=(
+        Column("geoid", "geoid", meaning="FIPS code of the state, then of the county"),
+        Column("level", "level", meaning="state, county or combined_counties"),
+        Column("place_name", "place_name", meaning="name as people write it"),
+        Column("state_fips", "state_fips", meaning="FIPS code of the state"),
+        Column("state_name", "state_name", meaning="name of the state"),
+        Column("county_code", "county_code", meaning="code in the state; no state has"),
+    ),
+    rules=(
+        Required("geoid"),
+        Required("place_name"),
+        Required("state_fips"),
+        Required("state_name"),
+        OneOf(
+            "level",
+            LEVELS,
+            rule="unknown_level",
+            reason=f"wants one of {', '.join(sorted(LEVELS))}",
+        ),
+    ),
+    tables=(
+        TableSpec(
+            name="core_geography__place",
+            kind="facts",
+            key=("geoid",),
+            columns=("level", "place_name", "state_fips", "state_name", "county_code"),
+            compared=("level", "place_name", "state_fips", "state_name", "county_code"),
+        ),
+    ),
+    transform="etl.transform.geography",
+    sample="california_places.csv",
+)
