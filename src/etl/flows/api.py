@@ -1,0 +1,73 @@
+"""Waits until Prefect's API answers; bounded, by probing."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import httpx
+
+from etl.errors import ConfigError, EtlError
+
+PROBE_SECONDS = 0.05
+
+
+class PrefectUnavailable(EtlError):
+    """Prefect's API does not answer; try again once the server is up."""
+
+    code = "PREFECT_UNAVAILABLE"
+    retryable = True
+
+
+def api_url() -> str:
+    """Return the address of the API that this process is to use."""
+    url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
+    if not url:
+        raise ConfigError(
+            "PREFECT_API_URL is not set, so there is no Prefect server to talk to",
+            "run it inside the stack: ./etl run, ./etl deploy, ./etl exec prefect-worker …",
+        )
+    return url
+
+
+def work_pool_name() -> str:
+    """Return the work pool that this process is to use."""
+    name = os.environ.get("PREFECT_WORK_POOL_NAME", "")
+    if not name:
+        raise ConfigError(
+            "PREFECT_WORK_POOL_NAME is not set, so there is no work pool to use",
+            "set it in .env or in the environment",
+        )
+    return name
+
+
+def wait_until_api_answers(url: str, *, within_seconds: float) -> None:
+    """Return as soon as the API is healthy.
+
+    Raises:
+        PrefectUnavailable: It was not healthy within the time.
+    """
+    deadline = time.monotonic() + within_seconds
+    with httpx.Client(timeout=5, trust_env=False, verify=url.startswith("https")) as http:
+        while True:
+            seen = probe(http, url)
+            if seen is None:
+                return
+            if time.monotonic() > deadline:
+                raise PrefectUnavailable(
+                    f"Prefect's API at {url} is not healthy after "
+                    f"{within_seconds:.0f} s: {seen}",
+                    "./etl logs prefect-server",
+                )
+            time.sleep(PROBE_SECONDS)
+
+
+def probe(http: httpx.Client, url: str) -> str | None:
+    """Ask once; return None if the API is healthy, else what was seen instead."""
+    try:
+        answer = http.get(f"{url}/health")
+    except httpx.TransportError as error:
+        return str(error) or type(error).__name__
+    if answer.status_code == httpx.codes.OK:
+        return None
+    return f"it answered {answer.status_code}"

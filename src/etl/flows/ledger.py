@@ -1,0 +1,128 @@
+"""The ledger's run around a flow: opened, held, and closed whatever happens.
+
+A flow that is the outermost one (the master, or one source run by itself) has one run
+in the ledger, under the id of its Prefect flow run. A run that waits for another one
+waits in a thread, so that Prefect's heartbeats and cancellation keep working.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID, uuid5
+
+import anyio
+import anyio.to_thread
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from sqlalchemy import Engine
+
+from etl import pipeline
+from etl.errors import EtlError
+from etl.flows.database import RERUN, RunCancelled, database, in_thread
+from etl.report.receipt import RunReceipt
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class LedgerRun:
+    """A run of the ledger while a flow has it open.
+
+    Attributes:
+        run_id: Its id in the ledger.
+        open_sources: Those that have no result in the ledger yet; the flow takes a
+            source out when it has one.
+        receipt: What the run came to; None until it has closed.
+    """
+
+    run_id: UUID
+    engine: Engine
+    open_sources: set[str]
+    receipt: RunReceipt | None = None
+
+    async def record_failure(self, source: str, error: BaseException) -> None:
+        """Record a source that failed before its load began."""
+        await in_thread(
+            pipeline.record_failure, self.engine, self.run_id, source, error
+        )
+        self.open_sources.discard(source)
+
+    async def record_blocked(self, source: str, culprit: str) -> None:
+        """Record a source that cannot run because `culprit` failed."""
+        block = partial(pipeline.record_blocked, because=culprit)
+        await in_thread(block, self.engine, self.run_id, source)
+        self.open_sources.discard(source)
+
+
+@asynccontextmanager
+async def ledger_run(
+    sources: Sequence[str], inputs: Mapping[str, str]
+) -> AsyncIterator[LedgerRun]:
+    """Open and hold the ledger's run of the current flow; close it on leaving."""
+    flow_run = current_flow_run()
+    run_id = ledger_run_id(flow_run)
+    async with database() as engine:
+        run = LedgerRun(run_id, engine, set(sources))
+        with ExitStack() as held:
+            await in_thread(
+                partial(
+                    pipeline.open_run,
+                    engine,
+                    run_id=run_id,
+                    sources=sources,
+                    inputs=inputs,
+                    trigger=trigger_of(flow_run),
+                )
+            )
+            try:
+                # A second run waits here; its log says for whom.
+                await in_thread(held.enter_context, pipeline.hold_run(engine, run_id))
+                yield run
+                run.receipt = await in_thread(pipeline.close_run, engine, run_id)
+            except BaseException as error:  # also a cancellation, which must be told
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(close_early, run, error)
+                raise
+
+
+def close_early(run: LedgerRun, error: BaseException) -> None:
+    """Close the run of a flow that was cut short; sources without a result failed."""
+    if not isinstance(error, Exception):  # CancelledError, KeyboardInterrupt …
+        error = RunCancelled("the run was cancelled before this source was loaded", RERUN)
+    try:
+        for source in sorted(run.open_sources):
+            pipeline.record_failure(run.engine, run.run_id, source, error)
+        pipeline.close_run(run.engine, run.run_id)
+    except EtlError:
+        # Nobody holds the run any more, so the next sweep marks it as crashed.
+        logger.warning("run %s could not be closed in the ledger", run.run_id)
+
+
+def current_flow_run() -> FlowRun:
+    """Return the Prefect flow run that this code is part of."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("not inside a flow run")
+    return context.flow_run
+
+
+def ledger_run_id(flow_run: FlowRun) -> UUID:
+    """Return the id of the flow run, or one of its own for a later attempt at it.
+
+    A retry from Prefect's UI keeps the flow run's id; a run of the ledger is closed
+    once and never opened again.
+    """
+    if flow_run.run_count <= 1:
+        return flow_run.id
+    return uuid5(flow_run.id, f"attempt {flow_run.run_count}")
+
+
+def trigger_of(flow_run: FlowRun) -> str:
+    """Tell what started a flow run: its schedule, somebody's request, or a call."""
+    if flow_run.auto_scheduled:
+        return "schedule"
+    return "deployment" if flow_run.deployment_id else "direct"

@@ -1,0 +1,100 @@
+"""The flow that loads one source: extract, then load; each a task with its retries."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from uuid import UUID
+
+from prefect import State, flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+from sqlalchemy import Engine
+
+from etl import pipeline
+from etl.errors import EtlError
+from etl.extract import inputs
+from etl.extract.raw_store import RawFile
+from etl.flows.database import database, in_thread
+from etl.flows.ledger import ledger_run
+from etl.flows.outcome import finish
+from etl.report.receipt import SourceReceipt
+from etl.settings import load_settings
+from etl.specs.registry import SOURCES
+
+RETRY_DELAYS_SECONDS = [2, 10, 60]
+DEFAULT_INPUT = "sample"
+
+
+def is_retryable(task: object, run: TaskRun, state: State[object]) -> bool:
+    """Tell whether a failed task may succeed later without any change."""
+    return isinstance(state.data, EtlError) and state.data.retryable
+
+
+retrying = {
+    "retries": len(RETRY_DELAYS_SECONDS),
+    "retry_delay_seconds": RETRY_DELAYS_SECONDS,
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": is_retryable,
+    # What a step leaves is in the raw store and the database, never in Prefect.
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+
+
+@task(**retrying)
+def extract(source: str, input_text: str) -> RawFile:
+    """Bring the input of a source into the raw store."""
+    return inputs.fetch(SOURCES[source], input_text, load_settings())
+
+
+@task(**retrying)
+def load(
+    engine: Engine, source: str, run_id: UUID, raw: RawFile, complete: bool, reload: bool
+) -> SourceReceipt:
+    """Validate, transform and load one raw file, all or nothing."""
+    return pipeline.load_source(
+        engine, source, run_id=run_id, raw=raw, complete=complete, reload=reload
+    )
+
+
+@flow(name="load-source", flow_run_name="{source}", persist_result=False)
+async def load_source(
+    source: str,
+    input: str = DEFAULT_INPUT,
+    complete: bool = False,
+    reload: bool = False,
+    run_id: UUID | None = None,
+) -> State[None] | None:
+    """Load one source.
+
+    Args:
+        source: Its name in the registry.
+        input: "sample", "api", "api:…" or "raw:<sha256>:<file name>".
+        complete: The input holds everything there is: what it lacks was deleted.
+        reload: Load it even if the same input was loaded before.
+        run_id: The ledger's run that this is a part of. None: it is a run by itself.
+    """
+    if run_id is not None:
+        await extract_and_load(run_id, source, input, complete=complete, reload=reload)
+        return None
+    pipeline.plan([source])  # refuses a name that the registry does not have
+    async with ledger_run([source], {source: input}) as run:
+        with suppress(Exception):  # it is in the ledger, which decides how the run ends
+            await extract_and_load(
+                run.run_id, source, input, complete=complete, reload=reload
+            )
+        run.open_sources.discard(source)
+    return await finish(run.receipt)
+
+
+async def extract_and_load(
+    run_id: UUID, source: str, input_text: str, *, complete: bool, reload: bool
+) -> None:
+    """Run the two tasks in threads; what goes wrong is in the ledger before it is raised."""
+    async with database() as engine:
+        try:
+            raw = await in_thread(extract, source, input_text)
+            await in_thread(load, engine, source, run_id, raw, complete, reload)
+        except Exception as error:
+            await in_thread(pipeline.record_failure, engine, run_id, source, error)
+            raise
