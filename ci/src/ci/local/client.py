@@ -6,6 +6,7 @@ starts 60 ms sooner.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -47,6 +48,9 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        with contextlib.suppress(StackError):
+            if error is None or isinstance(error, StackError):
+                self.ask({"do": "leave"})  # or the stack is stopped in a hurry
         self._lines.close()
         self._connection.close()
 

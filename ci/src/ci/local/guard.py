@@ -8,8 +8,11 @@ it closes, the supervisor is gone, and whatever still carries its mark is ended.
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ci.local.home import Home
@@ -28,12 +31,25 @@ def sweep(home: Home, grace_s: float = GRACE_S) -> int:
     return len(others) + len(servers)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file's lock; the kernel gives it back however we end."""
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def main() -> None:
-    """Wait for the supervisor's end, then sweep."""
+    """Wait for the supervisor's end, then sweep.
+
+    The lock keeps a new supervisor from starting children that we would end.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    sys.stdin.buffer.read()
-    sweep(Home(Path(sys.argv[1])))
+    home = Home(Path(sys.argv[1]))
+    with locked(home.guard_lock):
+        sys.stdin.buffer.read()
+        sweep(home)
 
 
 if __name__ == "__main__":

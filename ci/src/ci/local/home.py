@@ -53,6 +53,11 @@ class Home:
         return self.root / "supervisor.lock"
 
     @property
+    def guard_lock(self) -> Path:
+        """Held by the guard until it has swept."""
+        return self.root / "guard.lock"
+
+    @property
     def supervisor_log(self) -> Path:
         """What the supervisor says."""
         return self.logs / "supervisor.log"

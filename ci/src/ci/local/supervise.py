@@ -21,6 +21,7 @@ from ci.units import Condition, HttpProbe, Job, Service, SqlProbe, Stack
 
 log = logging.getLogger(__name__)
 
+HURRY_S = 1.0  # for each service
 RESTARTS, WITHIN_S = 3, 60.0  # more deaths than that in that time, and it has failed
 
 
@@ -44,6 +45,7 @@ class Supervisor:
             name: Running(unit, State(name, type(unit).__name__.lower()))
             for name, unit in stack.units.items()
         }
+        self.hurry = False  # whoever held the stack was killed: stop it at once
         self._changed = anyio.Event()
         self._exit = AsyncExitStack()
 
@@ -224,7 +226,8 @@ class Supervisor:
             return
         one.stopping = True
         if one.child and isinstance(one.unit, Service):
-            await one.child.stop(one.unit.stop_signal, one.unit.stop_within_s)
+            within_s = min(one.unit.stop_within_s, HURRY_S if self.hurry else 3600)
+            await one.child.stop(one.unit.stop_signal, within_s)
         elif one.child:
             await one.child.stop(signal.SIGKILL, 1.0)
         elif one.life:

@@ -9,15 +9,13 @@ leaves nothing behind, and two of them share one stack.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -25,21 +23,25 @@ from typing import Any
 
 import anyio
 import anyio.abc
-from anyio.streams.buffered import BufferedByteReceiveStream
+import psutil
+from anyio.streams.memory import MemoryObjectSendStream
 
 from ci.errors import StackError, StackStopping, UsageError
-from ci.local.guard import sweep
+from ci.local.guard import locked, sweep
 from ci.local.home import Home
 from ci.local.launch import Launcher
 from ci.local.place import Place, settle
 from ci.local.processes import Identity, end
 from ci.local.state import State
 from ci.local.supervise import Supervisor, first_error
+from ci.local.visit import Message, Visit
 from ci.settings import Settings, read_settings
 from ci.stack import describe
 
 log = logging.getLogger("ci.supervisor")
-LONGEST_LINE = 1_000_000
+
+EVENTS_KEPT = 1000  # of one client that reads slowly; later ones are dropped
+JOB_GRACE_S = 1.0
 
 
 class Control:
@@ -50,58 +52,57 @@ class Control:
         self.keep = False
         self.leases = 0
         self.ending = anyio.Event()
-        self._listeners: set[anyio.abc.ObjectSendStream[dict[str, Any]]] = set()
+        self._listeners: set[MemoryObjectSendStream[Message]] = set()
         self.supervisor: Supervisor
 
     def publish(self, state: State) -> None:
         """Tell every waiting client of a change; one that does not listen misses it."""
         for listener in self._listeners:
-            with suppress(anyio.WouldBlock, anyio.ClosedResourceError):
-                listener.send_nowait({"event": asdict(state)})  # type: ignore[attr-defined]
+            with suppress(anyio.WouldBlock):
+                listener.send_nowait({"event": asdict(state)})
 
     async def serve(self, stream: anyio.abc.SocketStream) -> None:
         """Answer one client until it leaves."""
-        leased: list[bool] = []
-        jobs: list[Identity] = []
-        async with stream:
-            try:
-                async for request in lines(stream):
-                    await self._answer(stream, request, leased, jobs)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError, ValueError):
-                pass
+        visit = Visit(stream)
+        async with stream, anyio.create_task_group() as group:
+            group.start_soon(self._answer_all, visit)
+            # Reading on while we work is how a client that is killed is noticed.
+            await visit.read()
+            group.cancel_scope.cancel()
         # A command line that was killed cannot end its own job.
-        await anyio.to_thread.run_sync(end, jobs, signal.SIGTERM, 3.0)
-        self.leases -= len(leased)
+        await anyio.to_thread.run_sync(end, visit.jobs, signal.SIGTERM, JOB_GRACE_S)
+        self.leases -= visit.leased
         if self.leases == 0 and not self.keep:
+            self.supervisor.hurry = not visit.said_goodbye
             self.ending.set()
 
-    async def _answer(
-        self,
-        stream: anyio.abc.SocketStream,
-        request: dict[str, Any],
-        leased: list[bool],
-        jobs: list[Identity],
-    ) -> None:
-        verb = request["do"]
-        try:
-            if verb == "ensure":
-                if not leased:
-                    leased.append(True)
-                    self.leases += 1
-                await self._streaming(stream, self._ensure, request)
-                self.keep = self.keep or bool(request.get("keep"))
-            elif verb == "restart":
-                await self._streaming(stream, self._restart, request)
-            elif verb == "job":
-                with suppress(Exception):  # it may have ended already
-                    jobs.append(Identity.of(int(request["pid"])))
-            elif verb == "stop":
+    async def _answer_all(self, visit: Visit) -> None:
+        async for request in visit.requests:
+            try:
+                await self._answer(visit, request)
+            except StackError as error:
+                await visit.send({"error": as_problem(error)})
+            else:
+                await visit.send({"done": True} | self.account())
+
+    async def _answer(self, visit: Visit, request: Message) -> None:
+        """Do what one request asks for."""
+        match request["do"]:
+            case "ensure":
+                self.leases += not visit.leased
+                visit.leased = True
+                await self._streaming(visit, self._ensure, request)
+                self.keep = self.keep or bool(request["keep"])
+            case "restart":
+                await self._streaming(visit, self._restart, request)
+            case "job":
+                with suppress(psutil.Error):  # it may have ended already
+                    visit.jobs.append(Identity.of(int(request["pid"])))
+            case "leave":
+                visit.said_goodbye = True
+            case "stop":
                 self.keep = False
                 self.ending.set()
-            await send(stream, {"done": True} | self.account())
-        except StackError as error:
-            problem = {"code": error.code, "what": error.what, "hint": error.hint}
-            await send(stream, {"error": problem | {"exit_code": error.exit_code}})
 
     async def _ensure(self, request: dict[str, Any]) -> None:
         if self.ending.is_set():
@@ -114,24 +115,25 @@ class Control:
                 raise UsageError(f"no service {name!r}", "./etl status")
             await self.supervisor.restart(name)
 
-    async def _streaming(self, stream: Any, work: Any, request: dict[str, Any]) -> None:
-        """Do the work and send each change of a unit while it lasts."""
-        out, back = anyio.create_memory_object_stream[dict[str, Any]](1000)
-        self._listeners.add(out)
+    async def _streaming(
+        self, visit: Visit, work: Callable[[Message], Awaitable[None]], request: Message
+    ) -> None:
+        """Do the work, and send each change of a unit while it lasts."""
+        changes, to_send = anyio.create_memory_object_stream[Message](EVENTS_KEPT)
+        for one in self.supervisor.running.values():
+            if one.state.status != "stopped":
+                changes.send_nowait({"event": asdict(one.state)})
+        self._listeners.add(changes)
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(forward, back, stream)
-                for one in self.supervisor.running.values():
-                    if one.state.status != "stopped":
-                        await send(stream, {"event": asdict(one.state)})
-                await work(request)
-                self._listeners.discard(out)
-                out.close()
+                group.start_soon(visit.forward, to_send)
+                try:
+                    await work(request)
+                finally:
+                    self._listeners.discard(changes)
+                    changes.close()
         except* StackError as failures:
             raise first_error(failures) from None
-        finally:
-            self._listeners.discard(out)
-            out.close()
 
     def account(self) -> dict[str, Any]:
         """Return what a client needs to know of the stack."""
@@ -145,33 +147,20 @@ class Control:
         }
 
 
-async def lines(stream: anyio.abc.SocketStream) -> AsyncIterator[dict[str, Any]]:
-    """Yield the requests of a client until it closes."""
-    buffered = BufferedByteReceiveStream(stream)
-    while True:
-        try:
-            yield json.loads(await buffered.receive_until(b"\n", LONGEST_LINE))
-        except (anyio.EndOfStream, anyio.IncompleteRead):
-            return
-
-
-async def send(stream: anyio.abc.SocketStream, message: dict[str, Any]) -> None:
-    """Send one message; a client that has gone is no error here."""
-    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-        await stream.send(json.dumps(message).encode() + b"\n")
-
-
-async def forward(source: Any, stream: anyio.abc.SocketStream) -> None:
-    """Send events on until there are no more."""
-    async with source:
-        async for message in source:
-            await send(stream, message)
+def as_problem(error: StackError) -> dict[str, Any]:
+    """Return an error as the client rebuilds it."""
+    return {
+        "code": error.code,
+        "what": error.what,
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    }
 
 
 async def keep_guard(home: Home) -> None:
     """Keep a guard alive: it ends our children when we are killed."""
     while True:
-        # Our end of its input is closed by the kernel however we end.
+        # Our end of its input is closed by the kernel, however we end.
         guard = await anyio.open_process(
             [sys.executable, "-m", "ci.local.guard", str(home.root)],
             stdin=subprocess.PIPE,
@@ -179,7 +168,11 @@ async def keep_guard(home: Home) -> None:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        await guard.wait()
+        try:
+            await guard.wait()
+        finally:
+            if guard.returncode is None:  # we end well: there is nothing to guard
+                guard.kill()
         log.warning("the guard ended, starting another")
 
 
@@ -211,9 +204,7 @@ async def run(checkout: Path, home: Home, settings: Settings, ready_fd: int) -> 
         ) as control.supervisor:
             group.start_soon(listener.serve, control.serve)
             home.state.write_text(
-                json.dumps(
-                    {"pid": os.getpid(), "at": time.time(), "ports": place.ports}
-                )
+                json.dumps({"pid": os.getpid(), "ports": place.ports})
             )
             os.write(ready_fd, b"ready\n")
             os.close(ready_fd)
@@ -231,19 +222,18 @@ def main() -> None:
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    with home.supervisor_lock.open("w") as lock:
-        # A predecessor that is stopping its services is waited for; one that lives on
-        # is found by the client, which then asks it instead.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # A predecessor that is stopping its services is waited for; one that lives on is
+    # found by the client, which then asks it instead.
+    with locked(home.supervisor_lock):
         try:
-            sweep(home)
+            with locked(
+                home.guard_lock
+            ):  # a killed predecessor's guard is still at work
+                sweep(home)
             settings = read_settings(os.environ, checkout / ".env")
             anyio.run(run, checkout, home, settings, ready_fd)
         except StackError as error:
-            problem = {"code": error.code, "what": error.what, "hint": error.hint}
-            os.write(
-                ready_fd, json.dumps(problem | {"exit_code": error.exit_code}).encode()
-            )
+            os.write(ready_fd, json.dumps(as_problem(error)).encode())
             sys.exit(error.exit_code)
 
 
