@@ -7,7 +7,6 @@ alive any more and the run's process is gone, it says so and ends the run.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -97,12 +96,9 @@ class Follower:
         return run
 
     def _tell_log(self, line: LogLine) -> None:
-        """Tell our own lines, and of Prefect's those that warn."""
-        own = line.logger.split(".")[0] == OWN_LOGGER
-        if own or line.level >= logging.WARNING:
-            # What follows the first line is a traceback; the UI has it.
-            first = line.message.strip().split("\n", 1)[0]
-            self._tell(self._names[line.flow_run_id], first)
+        """Tell our own lines; Prefect's repeat the states, with tracebacks."""
+        if line.logger.split(".")[0] == OWN_LOGGER:
+            self._tell(self._names[line.flow_run_id], line.message)
 
     def _tell(self, who: str, what: str) -> None:
         self._say(f"{datetime.now():%H:%M:%S}  {who:<12} {what}")

@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from etl import pipeline
 from etl.errors import EtlError
 from etl.flows.database import RERUN, RunCancelled, database, in_thread
+from etl.flows.logs import send_logs_to_flow_run
 from etl.report.receipt import RunReceipt
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ async def ledger_run(
     sources: Sequence[str], inputs: Mapping[str, str]
 ) -> AsyncIterator[LedgerRun]:
     """Open and hold the ledger's run of the current flow; close it on leaving."""
+    send_logs_to_flow_run()
     flow_run = current_flow_run()
     run_id = ledger_run_id(flow_run)
     async with database() as engine:

@@ -9,9 +9,15 @@ from etl.flows.ledger import LedgerRun, ledger_run
 from etl.flows.order import run_in_order
 from etl.flows.outcome import finish
 from etl.flows.source import DEFAULT_INPUT, load_source
+from etl.flows.sweep import end_what_is_left
 
 
-@flow(name="master-etl", persist_result=False)
+@flow(
+    name="master-etl",
+    persist_result=False,
+    on_crashed=[end_what_is_left],
+    on_cancellation=[end_what_is_left],
+)
 async def master_flow(
     sources: list[str] | None = None,
     inputs: dict[str, str] | None = None,

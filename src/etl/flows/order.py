@@ -36,8 +36,18 @@ async def run_in_order(
             culprits[source] = source
         await ended.send(source)
 
-    async with ended, receive, anyio.create_task_group() as group:
-        while sorter.is_active():
-            for source in sorter.get_ready():
-                group.start_soon(turn, source, name=source)
-            sorter.done(await receive.receive())
+    try:
+        async with ended, receive, anyio.create_task_group() as group:
+            while sorter.is_active():
+                for source in sorter.get_ready():
+                    group.start_soon(turn, source, name=source)
+                sorter.done(await receive.receive())
+    except BaseExceptionGroup as failures:
+        raise first(failures) from failures
+
+
+def first(failure: BaseException) -> BaseException:
+    """Return the first exception of a group: Prefect knows a cancellation by its class."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure

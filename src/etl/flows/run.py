@@ -66,8 +66,10 @@ def command(given: argparse.Namespace) -> Result:
     progress(f"run {run.id}\n    {address}")
     if given.no_wait:
         return Result(told(run, address), run.id)
-    ended = follow_or_cancel(api, run)
+    follower = follow(api, run)
+    ended = follow_or_cancel(api, run, follower)
     receipt = ledger_account(UUID(run.id))
+    follower.drain_logs()  # a process delivers its last lines as it ends
     return Result(
         data=(receipt.to_dict() if receipt else {}) | told(ended, address),
         text=text(receipt),
@@ -103,27 +105,30 @@ def flow_parameters(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def follow_or_cancel(api: PrefectApi, run: FlowRun) -> FlowRun:
-    """Follow the run to its end; cancel it if this process is interrupted."""
-    signal.signal(signal.SIGTERM, interrupt)
-    follower = Follower(
+def follow(api: PrefectApi, run: FlowRun) -> Follower:
+    """Return what watches the run and tells its progress."""
+    return Follower(
         api,
         run,
         work_pool_name(),
         process_is_alive=lambda: is_open(ledger_account(UUID(run.id))),
         say=progress,
     )
+
+
+def follow_or_cancel(api: PrefectApi, run: FlowRun, follower: Follower) -> FlowRun:
+    """Follow the run to its end; cancel it if this process is interrupted."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, interrupt)
     try:
-        ended = follower.to_the_end()
-        follower.drain_logs()
-        return ended
+        return follower.to_the_end()
     except KeyboardInterrupt:
         cancel(api, run)
         raise
 
 
 def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
-    """Treat SIGTERM like Ctrl-C: nobody waits for the run any more."""
+    """Treat SIGTERM like Ctrl-C, and Ctrl-C even where a shell had it ignored."""
     raise KeyboardInterrupt
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from uuid import UUID
 
@@ -17,9 +18,12 @@ from etl.extract.raw_store import RawFile
 from etl.flows.database import database, in_thread
 from etl.flows.ledger import ledger_run
 from etl.flows.outcome import finish
+from etl.flows.sweep import end_what_is_left
 from etl.report.receipt import SourceReceipt
 from etl.settings import load_settings
 from etl.specs.registry import SOURCES
+
+logger = logging.getLogger(__name__)
 
 RETRY_DELAYS_SECONDS = [2, 10, 60]
 DEFAULT_INPUT = "sample"
@@ -27,7 +31,12 @@ DEFAULT_INPUT = "sample"
 
 def is_retryable(task: object, run: TaskRun, state: State[object]) -> bool:
     """Tell whether a failed task may succeed later without any change."""
-    return isinstance(state.data, EtlError) and state.data.retryable
+    error = state.data
+    if not isinstance(error, EtlError) or not error.retryable:
+        return False
+    if run.run_count <= len(RETRY_DELAYS_SECONDS):
+        logger.warning("%s; trying again in a while", error)
+    return True
 
 
 retrying = {
@@ -57,7 +66,13 @@ def load(
     )
 
 
-@flow(name="load-source", flow_run_name="{source}", persist_result=False)
+@flow(
+    name="load-source",
+    flow_run_name="{source}",
+    persist_result=False,
+    on_crashed=[end_what_is_left],
+    on_cancellation=[end_what_is_left],
+)
 async def load_source(
     source: str,
     input: str = DEFAULT_INPUT,

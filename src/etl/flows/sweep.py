@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import httpx
+from prefect import Flow, State
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -20,7 +22,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType, WorkerStatus
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import PrefectHTTPStatusError, PrefectHTTPStatusError
 from prefect.states import Crashed
 
 from etl import pipeline
@@ -71,8 +73,10 @@ async def other_workers_online(client: PrefectClient, pool: str, worker: str) ->
     """Tell whether another worker of the pool is alive."""
     try:
         workers = await client.read_workers_for_work_pool(pool, offset=0, limit=200)
-    except ObjectNotFound:  # a new server: the pool is not there yet
-        return False
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code == httpx.codes.NOT_FOUND:
+            return False  # a new server: the pool is not there yet
+        raise
     return any(
         other.name != worker and other.status == WorkerStatus.ONLINE for other in workers
     )
@@ -99,14 +103,44 @@ def process_lives(run: FlowRun) -> bool:
 
 async def crash(client: PrefectClient, run: FlowRun) -> None:
     """Mark a run and the runs it started as crashed."""
+    lost = Crashed(message="its process is gone: the worker that started it was killed")
+    await client.set_flow_run_state(run.id, lost, force=True)
+    logger.warning("flow run %s crashed: %s", run.name, lost.message)
+    await end_children(client, run, lost)
+
+
+async def end_children(client: PrefectClient, run: FlowRun, state: State[Any]) -> None:
+    """Put the runs that a dead run had started, and that did not end, into its state."""
     children = await client.read_flow_runs(
         flow_run_filter=FlowRunFilter.model_validate(
             {"parent_flow_run_id": {"any_": [run.id]}}
         ),
         **ALL_ROWS,
     )
-    message = "its process is gone: the worker that had started it was killed"
-    for lost in (*children, run):
-        if lost.state is None or not lost.state.is_final():
-            await client.set_flow_run_state(lost.id, Crashed(message=message), force=True)
-            logger.warning("flow run %s crashed: %s", lost.name, message)
+    for child in children:
+        if child.state is None or not child.state.is_final():
+            same = State[Any](type=state.type, message=state.message)
+            await client.set_flow_run_state(child.id, same, force=True)
+
+
+async def end_what_is_left(
+    flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
+) -> None:
+    """Clean up after a run that crashed or was cancelled; the worker calls this hook."""
+    async with get_client() as client:
+        await end_children(client, flow_run, state)
+    await sweep_ledger()
+
+
+async def forget_worker(pool: str, worker: str) -> None:
+    """Remove a worker's entry, so that a dead one is not shown as online until it expires."""
+    async with get_client() as client:
+        try:
+            await client.request(
+                "DELETE",
+                "/work_pools/{work_pool_name}/workers/{name}",
+                path_params={"work_pool_name": pool, "name": worker},
+            )
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise

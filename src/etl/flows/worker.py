@@ -26,12 +26,15 @@ from prefect.workers.process import ProcessWorker
 
 from etl.flows.api import api_url, wait_until_api_answers, work_pool_name
 from etl.flows.command import Result, run_command
-from etl.flows.sweep import sweep
+from etl.flows.logs import heed_log_level
+from etl.flows.sweep import forget_worker, sweep
 
-logger = logging.getLogger(__name__)
+# By name: as a service this module is called __main__.
+logger = logging.getLogger("etl.flows.worker")
 
 API_WITHIN_SECONDS = 120.0
 OUTAGE_SECONDS = 600.0
+FORGET_WITHIN_SECONDS = 2.0
 
 
 class PatientWorker(ProcessWorker):
@@ -63,6 +66,7 @@ class PatientWorker(ProcessWorker):
 async def serve(pool: str) -> None:
     """Sweep, then work until a signal asks to stop."""
     name = socket.gethostname()
+    await forget_worker(pool, name)
     await sweep(pool, name)
     worker = PatientWorker(
         work_pool_name=pool,
@@ -73,7 +77,11 @@ async def serve(pool: str) -> None:
     )
     async with anyio.create_task_group() as group:
         group.start_soon(stop_on_signal, group.cancel_scope)
-        await worker.start(printer=logger.info)
+        try:
+            await worker.start(printer=logger.info)
+        finally:
+            with anyio.move_on_after(FORGET_WITHIN_SECONDS, shield=True):
+                await forget_worker(pool, name)
 
 
 async def stop_on_signal(scope: anyio.CancelScope) -> None:
@@ -88,7 +96,7 @@ async def stop_on_signal(scope: anyio.CancelScope) -> None:
 
 def command(arguments: argparse.Namespace) -> Result:
     """Prepare the process, wait for the server, and serve."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    heed_log_level()
     # Runs start as `python`: the one of this environment, whatever was on the PATH.
     here = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
