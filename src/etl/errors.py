@@ -1,4 +1,4 @@
-"""Errors by what the reader does next: correct a setting, wait, look at the data, migrate.
+"""Errors by what the reader does next: correct a setting, wait, look at data, migrate.
 
 A message says what, where, seen and wanted; the hint is the command or the act that
 helps. Both are positional, because Prefect pickles errors and pickle calls
@@ -61,7 +61,7 @@ class SchemaOutdated(EtlError):
 
 
 class SourceChanged(EtlError):
-    """The input has another shape than its spec says: look at the file, edit the spec."""
+    """The input has another shape than its spec says: compare the two."""
 
     code = "SOURCE_CHANGED"
     exit_code = 5

@@ -1,73 +1,63 @@
-"""The run: plans sources, opens, holds and closes a run, loads one source."""
+"""The run, step by step: what flows and programs call, and nothing else.
+
+    plan → open_run → hold_run: for each source fetch, load_source → close_run
+
+Order, parallelism and retries are the caller's; truth about what happened is kept here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 from uuid import UUID
 
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
+from sqlalchemy import Engine
 
-    from etl.extract.raw_store import RawFile
-    from etl.report.receipt import RunReceipt, SourceReceipt
+from etl.db import translated_errors
+from etl.ledger.holding import hold_run
+from etl.ledger.runs import close_run, open_run, sweep_dead_runs
+from etl.ledger.steps import error_columns, write_unstarted
+from etl.loading import load_source
+from etl.specs.registry import dependencies
+
+__all__ = [
+    "close_run",
+    "hold_run",
+    "load_source",
+    "open_run",
+    "plan",
+    "record_blocked",
+    "record_failure",
+    "sweep_dead_runs",
+]
 
 
 def plan(sources: Sequence[str] | None) -> dict[str, set[str]]:
-    """Return the chosen sources (None: all) and their dependencies among them."""
-    raise NotImplementedError
+    """Return the chosen sources (None: all), in load order, with what each waits for.
 
-
-def open_run(
-    engine: Engine,
-    *,
-    run_id: UUID,
-    sources: Sequence[str],
-    inputs: Mapping[str, str],
-    trigger: str,
-) -> None:
-    """Write the run into the ledger as running, after sweeping dead ones."""
-    raise NotImplementedError
-
-
-@contextmanager
-def hold_run(engine: Engine, run_id: UUID) -> Iterator[None]:
-    """Wait for the run before this one, then prove this one alive until the end."""
-    raise NotImplementedError
-    yield
-
-
-def load_source(
-    engine: Engine,
-    source: str,
-    *,
-    run_id: UUID,
-    raw: RawFile,
-    complete: bool = False,
-    reload: bool = False,
-) -> SourceReceipt:
-    """Validate, transform and load one raw file in one transaction."""
-    raise NotImplementedError
+    Raises:
+        ConfigError: A name is no source.
+    """
+    return dependencies(sources)
 
 
 def record_failure(
     engine: Engine, run_id: UUID, source: str, error: BaseException
 ) -> None:
-    """Record that a source failed before or outside its load."""
-    raise NotImplementedError
+    """Record a source that failed outside its load; what its load recorded stays."""
+    with translated_errors(), engine.begin() as connection:
+        write_unstarted(connection, run_id, source, "failed", **error_columns(error))
 
 
 def record_blocked(engine: Engine, run_id: UUID, source: str, *, because: str) -> None:
-    """Record that a source did not start because an ancestor failed."""
-    raise NotImplementedError
-
-
-def close_run(engine: Engine, run_id: UUID) -> RunReceipt:
-    """End the run with the status that its steps add up to, and return its receipt."""
-    raise NotImplementedError
-
-
-def sweep_dead_runs(engine: Engine) -> list[UUID]:
-    """Mark running runs whose lock nobody holds as crashed; return them."""
-    raise NotImplementedError
+    """Record a source that did not start because an ancestor failed."""
+    with translated_errors(), engine.begin() as connection:
+        write_unstarted(
+            connection,
+            run_id,
+            source,
+            "blocked",
+            blocked_by=because,
+            error_code="BLOCKED",
+            error_message=f"it needs {because}, which was not loaded",
+            error_hint=f"correct {because}, then run again",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -16,7 +17,21 @@ ours is, so an image sets ETL_RAW_DIR and ETL_LOCK_FILE."""
 DATABASE_SCHEMES = ("postgresql", "postgresql+psycopg", "postgres")
 
 
-class Settings(BaseSettings):
+class LockSettings(BaseSettings):
+    """Which lock the environment was made from.
+
+    Attributes:
+        etl_lock_file: None or a path where no file is means unknown.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    etl_lock_file: Path | None = ROOT / "requirements.lock"
+
+
+class Settings(LockSettings):
     """What a run needs to know of its surroundings. Made by `load_settings`.
 
     Attributes:
@@ -24,21 +39,15 @@ class Settings(BaseSettings):
             `postgresql+psycopg://user@/db?host=/socket/dir`.
         etl_home: The stack's state folder; only a default for `etl_raw_dir`.
         etl_raw_dir: Raw files by content; None means `raw` in `etl_home`.
-        etl_lock_file: The lock this environment was made from; None means unknown.
         usda_nass_api_key: Needed for the input "api" only.
         nass_api_url: Where QuickStats answers.
         nass_api_pause_s: Seconds between two requests to it.
         nass_api_budget_s: Seconds after which a request is no longer retried.
     """
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, env_ignore_empty=True
-    )
-
     database_url: SecretStr
     etl_home: Path = ROOT / ".etl"
     etl_raw_dir: Path | None = None
-    etl_lock_file: Path | None = ROOT / "requirements.lock"
     usda_nass_api_key: SecretStr | None = None
     nass_api_url: str = "https://quickstats.nass.usda.gov/api"
     nass_api_pause_s: float = Field(default=0.5, ge=0)
@@ -65,7 +74,7 @@ def load_settings() -> Settings:
         ConfigError: A variable is missing or wrong; its value is never in the message.
     """
     try:
-        return Settings()  # type: ignore[call-arg]  # fields come from the environment
+        return Settings()
     except ValidationError as error:
         problems = "; ".join(
             f"{str(problem['loc'][0]).upper()}: {problem['msg']}"
@@ -75,3 +84,11 @@ def load_settings() -> Settings:
             f"settings: {problems}",
             "set the variable, or start the program by ./etl, which derives it",
         ) from None
+
+
+def lock_digest() -> str:
+    """Return the SHA-256 of the environment's lock; "unknown" if there is none."""
+    lock = LockSettings().etl_lock_file
+    if lock is None or not lock.is_file():
+        return "unknown"
+    return hashlib.sha256(lock.read_bytes()).hexdigest()

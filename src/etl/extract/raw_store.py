@@ -1,4 +1,4 @@
-"""Keeps every input byte for byte, named by its SHA-256, so that a load can be repeated."""
+"""Keeps every input byte for byte, named by its SHA-256, for loads to be repeated."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ class RawFile:
         sha256: Hex digest of its bytes; its address in the store.
         name: What its giver called it, without folders.
         size_bytes: Its length.
+        path: Where this machine's store has it.
     """
 
     sha256: str
     name: str
     size_bytes: int
+    path: Path
 
 
 class RawStore:
@@ -45,10 +47,11 @@ class RawStore:
 
     def describe(self, sha256: str, name: str) -> RawFile:
         """Return a stored file under the name its giver used. Raises OSError."""
-        return RawFile(sha256, name, self.path(sha256).stat().st_size)
+        path = self.path(sha256)
+        return RawFile(sha256, name, path.stat().st_size, path)
 
     def put(self, source: Path) -> RawFile:
-        """Copy a file into the store; nothing happens if its content is there already."""
+        """Copy a file into the store, unless its content is there already."""
         with source.open("rb") as handle, self.writing(source.name) as target:
             while block := handle.read(BLOCK_BYTES):
                 target.write(block)
@@ -62,7 +65,7 @@ class RawStore:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[RawWriter]:
-        """Write a new file piece by piece; it appears whole, at the end, or not at all."""
+        """Write a new file piece by piece; it appears whole, or not at all."""
         self.root.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self.root, prefix="incoming-")
         try:
@@ -71,8 +74,9 @@ class RawStore:
                 yield writer
                 stream.flush()
                 os.fsync(stream.fileno())
-            writer.stored = RawFile(writer.digest.hexdigest(), name, writer.size_bytes)
-            self._publish(Path(temporary), self.path(writer.stored.sha256))
+            sha256 = writer.digest.hexdigest()
+            self._publish(Path(temporary), self.path(sha256))
+            writer.stored = RawFile(sha256, name, writer.size_bytes, self.path(sha256))
         finally:
             Path(temporary).unlink(missing_ok=True)
 

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from psycopg import sql
 
 from etl.load.stage import Cursor, names, stage_name
+from etl.outcome import Check, equal
 from etl.specs.spec import Parent, SourceSpec, TableSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One named expectation. A failed "error" fails the load, a "warning" is told."""
-
-    name: str
-    expected: str
-    seen: str
-    passed: bool
-    severity: Literal["error", "warning"] = "error"
-
-
-def equal(name: str, *, expected: int, seen: int) -> Check:
-    """Expect a count."""
-    return Check(name, f"{expected:,}", f"{seen:,}", expected == seen)
 
 
 def count(cursor: Cursor, query: sql.Composed) -> int:

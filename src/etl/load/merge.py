@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg import sql
 
 from etl.load.stage import Cursor, names, stage_name, staged_columns
+from etl.outcome import Merged
 from etl.specs.spec import CompleteWithin, TableSpec
 
 INSERT_DIMENSION = """
@@ -45,16 +46,6 @@ KEEP_HISTORY = """, history AS (
 COUNT_ACTIONS = """
 WITH merged AS ({merge}){history} SELECT action, count(*) FROM merged GROUP BY action
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """What became of the staged rows of one table, and of rows that had none."""
-
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

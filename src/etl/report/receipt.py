@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from sqlalchemy import Connection, Engine, Row, select
+
+from etl.db import translated_errors
+from etl.errors import ConfigError
+from etl.models.ledger import (
+    LedgerCheckResult,
+    LedgerRawFile,
+    LedgerReject,
+    LedgerRun,
+    LedgerStep,
+)
+from etl.outcome import Check, Counts
+
 RunStatus = Literal["running", "succeeded", "partial", "failed", "crashed"]
 SourceStatus = Literal["loaded", "failed", "blocked", "missing"]
 
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What became of the rows: read = kept + rejected, kept = the three after it.
-
-    Attributes:
-        read: Rows of the input within the source's scope.
-        deleted: Rows that a complete input no longer has; they are in the history.
-        out_of_scope: Rows of the input about what the source does not cover.
-    """
-
-    read: int = 0
-    kept: int = 0
-    rejected: int = 0
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    out_of_scope: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        """Return the counts by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+FIRST_REJECTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +37,7 @@ class InputReceipt:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"name": self.name, "sha256": self.sha256, "size_bytes": self.size_bytes}
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReceipt:
-    """One named expectation: what was wanted, what was seen."""
-
-    name: str
-    expected: str
-    seen: str
-    passed: bool
-    severity: Literal["error", "warning"] = "error"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +52,7 @@ class RejectReceipt:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +65,7 @@ class ErrorReceipt:
 
     def to_dict(self) -> dict[str, str]:
         """Return the JSON form."""
-        return {"code": self.code, "message": self.message, "hint": self.hint}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +81,11 @@ class SourceReceipt:
 
     source: str
     status: SourceStatus
-    counts: Counts = Counts()
+    counts: Counts = field(default_factory=Counts)
     input: InputReceipt | None = None
     same_input: bool = False
     tables: dict[str, dict[str, int]] = field(default_factory=dict)
-    checks: tuple[CheckReceipt, ...] = ()
+    checks: tuple[Check, ...] = ()
     rejects_by_rule: dict[str, int] = field(default_factory=dict)
     first_rejects: tuple[RejectReceipt, ...] = ()
     error: ErrorReceipt | None = None
@@ -155,3 +132,93 @@ class RunReceipt:
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at and self.finished_at.isoformat(),
         }
+
+
+def read_receipt(engine: Engine, run_id: UUID) -> RunReceipt:
+    """Read the receipt of a run from the ledger.
+
+    Raises:
+        ConfigError: The ledger has no such run.
+    """
+    with translated_errors(), engine.connect() as connection:
+        run = connection.execute(
+            select(LedgerRun).where(LedgerRun.run_id == run_id)
+        ).one_or_none()
+        if run is None:
+            raise ConfigError(f"the ledger has no run {run_id}", "./etl runs")
+        sources = {
+            source: read_source(connection, run_id, source) for source in run.sources
+        }
+    return RunReceipt(
+        run_id=run_id,
+        status=run.status,
+        trigger=run.trigger,
+        sources=sources,
+        schema_revision=run.schema_revision,
+        lock_digest=run.lock_digest,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+    )
+
+
+def read_source(connection: Connection, run_id: UUID, source: str) -> SourceReceipt:
+    """Read what a run did with one source; "missing" if it did not come to it."""
+    step = connection.execute(
+        select(LedgerStep, LedgerRawFile.sha256, LedgerRawFile.size_bytes)
+        .outerjoin(LedgerRawFile, LedgerRawFile.raw_file_id == LedgerStep.raw_file_id)
+        .where(LedgerStep.run_id == run_id, LedgerStep.source == source)
+    ).one_or_none()
+    if step is None:
+        return SourceReceipt(source, "missing")
+    return SourceReceipt(
+        source=source,
+        status=step.status,
+        counts=Counts(**{name: getattr(step, name) for name in Counts.__slots__}),
+        input=_input(step),
+        same_input=step.same_input,
+        tables=step.tables,
+        checks=_checks(connection, run_id, source),
+        rejects_by_rule=step.rejects_by_rule,
+        first_rejects=_first_rejects(connection, run_id, source),
+        error=_error(step),
+        duration_s=round((step.finished_at - step.started_at).total_seconds(), 3),
+    )
+
+
+def _input(step: Any) -> InputReceipt | None:
+    if step.sha256 is None:
+        return None
+    return InputReceipt(step.input_name, step.sha256, step.size_bytes)
+
+
+def _error(step: Any) -> ErrorReceipt | None:
+    if step.error_code is None:
+        return None
+    return ErrorReceipt(step.error_code, step.error_message, step.error_hint)
+
+
+def _checks(connection: Connection, run_id: UUID, source: str) -> tuple[Check, ...]:
+    rows = connection.execute(
+        select(LedgerCheckResult)
+        .where(LedgerCheckResult.run_id == run_id, LedgerCheckResult.source == source)
+        .order_by(LedgerCheckResult.passed, LedgerCheckResult.name)
+    )
+    return tuple(
+        Check(row.name, row.expected, row.seen, row.passed, row.severity)
+        for row in rows
+    )
+
+
+def _first_rejects(
+    connection: Connection, run_id: UUID, source: str
+) -> tuple[RejectReceipt, ...]:
+    rows: Sequence[Row[Any]] = connection.execute(
+        select(LedgerReject)
+        .where(LedgerReject.run_id == run_id, LedgerReject.source == source)
+        .order_by(LedgerReject.line)
+        .limit(FIRST_REJECTS)
+    ).all()
+    return tuple(
+        RejectReceipt(row.line, row.column_name, row.value, row.rule, row.reason)
+        for row in rows
+    )

@@ -44,7 +44,7 @@ def _geoid() -> pl.Expr:
 
 
 def _number(column: str) -> pl.Expr:
-    """Digits without thousands separators, still text: the database reads it exactly."""
+    """Digits without separators, still text: the database reads it exactly."""
     text = pl.col(column)
     is_number = (text != "") & ~text.str.starts_with("(")
     return pl.when(is_number).then(text.str.replace_all(",", "", literal=True))

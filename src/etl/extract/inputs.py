@@ -1,0 +1,105 @@
+"""Inputs as text, and how each becomes a raw file.
+
+    sample                              the small file that the package carries
+    api                                 everything the source covers, from its API
+    api:commodity_desc=ALMONDS&year=2022    a part of it
+    raw:<sha256>:<file name>            a file in the raw store
+
+Text, because an input is a parameter of a flow and has to mean the same in another
+process. It never holds a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import as_file, files
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from etl.errors import ConfigError, EtlError, SourceUnavailable
+from etl.extract.raw_store import RawFile, RawStore
+from etl.settings import Settings
+from etl.specs.spec import SourceSpec
+
+SAMPLE, API = "sample", "api"
+RAW = re.compile(r"raw:(?P<sha256>[0-9a-f]{64}):(?P<name>.+)")
+
+
+def stage_input(value: str, settings: Settings) -> str:
+    """Turn what a user wrote into an input: a path becomes a file of the raw store.
+
+    Raises:
+        ConfigError: There is no such file, or it cannot be read.
+    """
+    if value == SAMPLE or value == API or value.startswith(f"{API}:"):
+        return value
+    if RAW.fullmatch(value):
+        return value
+    path = Path(value).expanduser()
+    try:
+        raw = RawStore(settings.raw_dir).put(path)
+    except OSError as error:
+        if error.filename is not None and Path(error.filename) == path:
+            raise _unreadable(path, error) from None
+        raise _store_failed(settings, error) from error
+    return f"raw:{raw.sha256}:{raw.name}"
+
+
+def fetch(spec: SourceSpec, input_text: str, settings: Settings) -> RawFile:
+    """Bring an input into the raw store: the extract step.
+
+    Raises:
+        ConfigError: The input is of no known form, or the store does not have it.
+        SourceUnavailable: The API did not answer.
+    """
+    store = RawStore(settings.raw_dir)
+    try:
+        if input_text == SAMPLE:
+            return _fetch_sample(spec, store)
+        if input_text == API or input_text.startswith(f"{API}:"):
+            return _fetch_api(spec, input_text, settings, store)
+        if match := RAW.fullmatch(input_text):
+            return store.describe(match["sha256"], match["name"])
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{spec.name}: the raw store {store.root} does not have {input_text}",
+            f"pass the file again: ./etl run --input {spec.name}=FILE",
+        ) from None
+    except OSError as error:
+        raise _store_failed(settings, error) from error
+    raise ConfigError(
+        f"{spec.name}: {input_text!r} is no input",
+        "pass a file, or: sample, api, api:column=value&…",
+    )
+
+
+def _fetch_sample(spec: SourceSpec, store: RawStore) -> RawFile:
+    with as_file(files("etl.data").joinpath(spec.sample)) as path:
+        return store.put(path)
+
+
+def _fetch_api(
+    spec: SourceSpec, input_text: str, settings: Settings, store: RawStore
+) -> RawFile:
+    # Imported here, because staging a file must not cost the import of an HTTP client.
+    from etl.extract.quickstats import fetch_records
+
+    conditions = dict(parse_qsl(input_text.partition(":")[2], keep_blank_values=True))
+    return fetch_records(spec, conditions, settings, store)
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    """Say what is wrong with a file that a user named."""
+    near = path.parent if path.parent.is_dir() else Path.cwd()
+    return ConfigError(
+        f"cannot read {path}: {error.strerror}",
+        f"look for it: ls -l {near}" if not path.is_dir() else "name a file in it",
+    )
+
+
+def _store_failed(settings: Settings, error: OSError) -> EtlError:
+    """Say that the raw store, not the input, is what failed."""
+    return SourceUnavailable(
+        f"cannot write to the raw store {settings.raw_dir}: {error.strerror}",
+        f"df -h {settings.raw_dir}; or set ETL_RAW_DIR",
+    )

@@ -1,0 +1,1 @@
+"""Writes the ledger: runs, steps with their rejects and checks, cursors."""

@@ -1,0 +1,64 @@
+"""What a load says of itself, in numbers: counts of rows, and checks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the rows: read = kept + rejected, kept = the three after it.
+
+    Attributes:
+        read: Rows of the input within the source's scope.
+        deleted: Facts that a complete input no longer has; they are in the history.
+        out_of_scope: Rows of the input about what the source does not cover.
+    """
+
+    read: int = 0
+    kept: int = 0
+    rejected: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    out_of_scope: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of the staged rows of one table, and of rows that had none."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One named expectation. A failed "error" fails the load, a "warning" is told."""
+
+    name: str
+    expected: str
+    seen: str
+    passed: bool
+    severity: Literal["error", "warning"] = "error"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+
+def equal(name: str, *, expected: int, seen: int) -> Check:
+    """Expect a count."""
+    return Check(name, f"{expected:,}", f"{seen:,}", expected == seen)
