@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import httpx
 
 from ci.units import HttpProbe, WorkerProbe
@@ -19,10 +21,13 @@ async def http_ready(client: httpx.AsyncClient, probe: HttpProbe) -> bool:
     return answer.status_code == 200
 
 
-async def worker_ready(client: httpx.AsyncClient, probe: WorkerProbe) -> bool:
-    """Whether the server counts a worker of the pool as ONLINE.
+async def worker_ready(
+    client: httpx.AsyncClient, probe: WorkerProbe, since: datetime
+) -> bool:
+    """Whether a worker of the pool is ONLINE and has been heard of since its start.
 
-    The worker's own /health answers before the worker exists; only the server knows.
+    The worker's own /health answers before the worker exists; only the server knows. It
+    counts a worker that was killed as ONLINE for a while, hence the time.
     """
     url = f"{probe.api_url}/work_pools/{probe.pool}/workers/filter"
     try:
@@ -31,7 +36,11 @@ async def worker_ready(client: httpx.AsyncClient, probe: WorkerProbe) -> bool:
         return False
     if answer.status_code != 200:
         return False
-    return any(worker.get("status") == "ONLINE" for worker in answer.json())
+    return any(
+        worker["status"] == "ONLINE"
+        and datetime.fromisoformat(worker["last_heartbeat_time"]) >= since
+        for worker in answer.json()
+    )
 
 
 def new_client() -> httpx.AsyncClient:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from datetime import UTC, datetime
 from types import TracebackType
 
 import anyio
@@ -163,10 +164,10 @@ class Supervisor:
 
     async def _announce_ready(self, one: Running, child: Child, started: float) -> None:
         """Set the unit ready when its probe answers; end it if that takes too long."""
-        service = one.unit
+        service, since = one.unit, datetime.now(UTC)
         assert isinstance(service, Service)
         with anyio.move_on_after(service.within_s) as bound:
-            while not await self._answers(service):
+            while not await self._answers(service, since):
                 await anyio.sleep(probes.PAUSE_S)
             if service.cluster:
                 await anyio.to_thread.run_sync(
@@ -179,13 +180,13 @@ class Supervisor:
         one.was_ready = True
         self._set(one, "ready", took_s=time.monotonic() - started, detail="")
 
-    async def _answers(self, service: Service) -> bool:
-        """Ask a service's probe once."""
+    async def _answers(self, service: Service, since: datetime) -> bool:
+        """Ask the probe of a service that was started at a time."""
         if isinstance(service.probe, SqlProbe):
             return self.launcher.postgres.says_ready()
         if isinstance(service.probe, HttpProbe):
             return await probes.http_ready(self._client, service.probe)
-        return await probes.worker_ready(self._client, service.probe)
+        return await probes.worker_ready(self._client, service.probe, since)
 
     async def _complete(self, one: Running, job: Job) -> None:
         """Run a job to its end."""
