@@ -31,7 +31,7 @@ def stage_input(value: str, settings: Settings) -> str:
     Raises:
         ConfigError: There is no such file, or it cannot be read.
     """
-    if value == SAMPLE or value == API or value.startswith(f"{API}:"):
+    if value in (SAMPLE, API) or value.startswith(f"{API}:"):
         return value
     if RAW.fullmatch(value):
         return value

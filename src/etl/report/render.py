@@ -1,0 +1,189 @@
+"""Shows a receipt: as text for people at a terminal, as Markdown for Prefect's page."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from etl.report.receipt import RunReceipt, SourceReceipt
+
+ALWAYS = ("read", "kept", "rejected", "inserted", "updated", "unchanged")
+IF_ANY = ("deleted", "out_of_scope")
+SHORT_DIGEST = 12
+
+
+def as_text(receipt: RunReceipt, width: int = 88) -> str:
+    """Return the receipt as aligned text.
+
+    It ends with the command that shows more. The counts keep their one line whatever
+    the width; sentences are wrapped.
+    """
+    lines = [headline(receipt), "", *aligned(count_table(receipt)), ""]
+    for source in receipt.sources.values():
+        lines += findings(source, width)
+    lines += [
+        f"schema {receipt.schema_revision}, lock {receipt.lock_digest[:SHORT_DIGEST]}",
+        f"more: {next_command(receipt)}",
+    ]
+    return "\n".join(lines)
+
+
+def as_markdown(receipt: RunReceipt) -> str:
+    """Return the receipt as Markdown."""
+    header, *rows = count_table(receipt)
+    lines = [
+        f"# {headline(receipt)}",
+        "",
+        _row(header),
+        _row(["---"] + ["---:"] * (len(header) - 1)),
+        *(_row(row) for row in rows),
+        "",
+    ]
+    for source in receipt.sources.values():
+        lines += _markdown_findings(source)
+    lines += _markdown_checks(receipt)
+    lines.append(
+        f"Schema `{receipt.schema_revision}`, lock "
+        f"`{receipt.lock_digest[:SHORT_DIGEST]}`, started by {receipt.trigger}. "
+        f"More: `{next_command(receipt)}`"
+    )
+    return "\n".join(lines)
+
+
+def headline(receipt: RunReceipt) -> str:
+    """Say which run it is, how it ended and how long it took."""
+    took = ""
+    if receipt.finished_at:
+        seconds = (receipt.finished_at - receipt.started_at).total_seconds()
+        took = f" in {seconds:.1f} s"
+    return f"run {receipt.run_id}: {receipt.status}{took}"
+
+
+def next_command(receipt: RunReceipt) -> str:
+    """Return the command that shows what is worth a look in this run."""
+    if any(source.counts.rejected for source in receipt.sources.values()):
+        return f"./etl rejects --run {receipt.run_id}"
+    return f"./etl report {receipt.run_id} --json"
+
+
+def count_table(receipt: RunReceipt) -> list[list[str]]:
+    """Return a header and one row per source; rare columns only where they count."""
+    sources = receipt.sources.values()
+    rare = [name for name in IF_ANY if any(getattr(s.counts, name) for s in sources)]
+    counted = [*ALWAYS, *rare]
+    header = ["source", "status", *(name.replace("_", " ") for name in counted)]
+    return [
+        [*header, "seconds", "rows/s"],
+        *(
+            [
+                source.source,
+                _status(source),
+                *(f"{getattr(source.counts, name):,}" for name in counted),
+                f"{source.duration_s:.2f}",
+                _rate(source),
+            ]
+            for source in sources
+        ),
+    ]
+
+
+def _status(source: SourceReceipt) -> str:
+    return "same input" if source.same_input else source.status
+
+
+def _rate(source: SourceReceipt) -> str:
+    if source.same_input or not source.duration_s:
+        return ""
+    return f"{source.counts.read / source.duration_s:,.0f}"
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Align a table: the first two columns to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip_longest(*table, fillvalue="")]
+    return [
+        "  "
+        + "  ".join(
+            cell.ljust(width) if position < 2 else cell.rjust(width)
+            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
+
+
+def findings(source: SourceReceipt, width: int) -> Iterator[str]:
+    """Yield what went wrong with a source: why, which rules, the first lines."""
+    if source.error:
+        yield from _wrapped(f"{source.source}: {source.error.message}", width)
+        if source.error.hint:
+            yield from _wrapped(f"  fix: {source.error.hint}", width)
+    if source.rejects_by_rule:
+        yield f"{source.source}: rejected by rule: {_by_rule(source)}"
+    for reject in source.first_rejects:
+        where = f"line {reject.line:,}" + (reject.column and f", {reject.column}")
+        yield from _wrapped(f"  {where}: {reject.value!r} {reject.reason}", width)
+    for check in source.checks:
+        if not check.passed:
+            told = f"wanted {check.expected}, is {check.seen}"
+            yield from _wrapped(
+                f"{source.source}: {check.severity}: {check.name}: {told}", width
+            )
+    if source.error or source.rejects_by_rule:
+        yield ""
+
+
+def _wrapped(sentence: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        sentence, width, subsequent_indent="    ", break_on_hyphens=False
+    )
+
+
+def _by_rule(source: SourceReceipt) -> str:
+    rules = sorted(source.rejects_by_rule.items(), key=lambda rule: -rule[1])
+    return ", ".join(f"{rule} {count:,}" for rule, count in rules)
+
+
+def _markdown_findings(source: SourceReceipt) -> Iterator[str]:
+    if not (source.error or source.rejects_by_rule):
+        return
+    yield f"## {source.source}\n"
+    if source.error:
+        yield f"**{source.error.code}** {_plain(source.error.message)}\n"
+        yield f"Fix: `{source.error.hint}`\n"
+    if source.rejects_by_rule:
+        yield f"Rejected by rule: {_by_rule(source)}\n"
+        yield _row(["line", "column", "value", "rule", "why"])
+        yield _row(["---:", "---", "---", "---", "---"])
+        for one in source.first_rejects:
+            yield _row([f"{one.line:,}", one.column, one.value, one.rule, one.reason])
+        yield ""
+
+
+def _markdown_checks(receipt: RunReceipt) -> list[str]:
+    checks = [
+        (source.source, check)
+        for source in receipt.sources.values()
+        for check in source.checks
+    ]
+    failed = [
+        f"- {name}: {check.severity}: {check.name}: wanted {check.expected}, "
+        f"is {check.seen}"
+        for name, check in checks
+        if not check.passed
+    ]
+    return [f"{len(checks) - len(failed)} of {len(checks)} checks passed.", *failed, ""]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_plain(cell) for cell in cells) + " |"
+
+
+def _plain(cell: str) -> str:
+    """Keep text of a file from being read as Markdown or HTML."""
+    return (
+        cell.replace("\\", "\\\\")
+        .replace("|", "\\|")
+        .replace("<", "&lt;")
+        .replace("`", "'")
+        .replace("\n", " ")
+    )
