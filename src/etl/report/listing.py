@@ -1,0 +1,129 @@
+"""Lists what the ledger and the registry know: runs, rejects, sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, Text, cast, func, select, text
+
+from etl.db import require_head, translated_errors
+from etl.errors import ConfigError
+from etl.models.ledger import LedgerReject, LedgerRun
+from etl.specs.registry import load_order, require_source
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Rows for a reader.
+
+    Attributes:
+        name: What the rows are, and their key in the JSON form.
+        rows: One dictionary per row, all with the same keys.
+        shown: The columns a terminal has room for; JSON has them all.
+        note: A sentence after the table.
+    """
+
+    name: str
+    rows: list[Row]
+    shown: tuple[str, ...]
+    note: str = ""
+
+
+def list_runs(engine: Engine, *, limit: int) -> Listing:
+    """Return the latest runs, the newest first; one row per run and source."""
+    query = text(
+        "SELECT * FROM out_etl__runs WHERE run_id IN (SELECT run_id FROM ledger_run "
+        "ORDER BY started_at DESC LIMIT :limit) ORDER BY run_started_at DESC, source"
+    )
+    with translated_errors(), engine.connect() as connection:
+        require_head(connection)
+        found = connection.execute(query, {"limit": limit}).mappings()
+        rows = [dict(row) for row in found]
+    shown = ("run_started_at", "run_id", "run_status", "source", "source_status")
+    return Listing("runs", rows, (*shown, "read", "rejected", "inserted", "updated"))
+
+
+def find_run(engine: Engine, run: str | None) -> UUID:
+    """Return a run by its id or the start of it; without one, the latest.
+
+    Raises:
+        ConfigError: No run, or more than one, is called so.
+    """
+    start = (run or "").lower()
+    with translated_errors(), engine.connect() as connection:
+        require_head(connection)
+        matching = connection.scalars(
+            select(LedgerRun.run_id)
+            .where(func.starts_with(cast(LedgerRun.run_id, Text), start))
+            .order_by(LedgerRun.started_at.desc())
+            .limit(2)
+        ).all()
+    if not matching:
+        asked = f"no run {run}" if run else "no run yet"
+        raise ConfigError(
+            f"the ledger has {asked}", "./etl runs" if run else "./etl run"
+        )
+    if run and len(matching) > 1:
+        raise ConfigError(f"several runs start with {run}", "write more of its id")
+    return matching[0]
+
+
+def list_rejects(
+    engine: Engine, *, run: str | None, source: str | None, limit: int
+) -> Listing:
+    """Return rejected lines of a run (without one: the latest), in line order."""
+    if source is not None:
+        require_source(source)
+    run_id = find_run(engine, run)
+    wanted = [LedgerReject.run_id == run_id]
+    if source is not None:
+        wanted.append(LedgerReject.source == source)
+    with translated_errors(), engine.connect() as connection:
+        total = connection.execute(
+            select(func.count()).select_from(LedgerReject).where(*wanted)
+        ).scalar_one()
+        found = connection.execute(
+            select(LedgerReject)
+            .where(*wanted)
+            .order_by(LedgerReject.source, LedgerReject.line)
+            .limit(limit)
+        ).mappings()
+        rows = [dict(row) for row in found]
+    note = f"{len(rows):,} of {total:,} rejects of run {run_id}"
+    if total > len(rows):
+        note += f"; all: ./etl rejects --run {run_id} --limit {total}"
+    shown = ("source", "line", "column_name", "value", "rule", "reason")
+    return Listing("rejects", rows, shown, note)
+
+
+def list_sources(name: str | None) -> Listing:
+    """Return all sources, or the columns of one."""
+    if name is None:
+        return Listing(
+            "sources", _sources(), ("name", "title", "depends_on", "licence")
+        )
+    spec = require_source(name)
+    columns = [
+        {"header": c.header, "name": c.name, "meaning": c.meaning} for c in spec.columns
+    ]
+    note = f"{spec.title}. {spec.licence}. Cite: {spec.citation}"
+    return Listing("columns", columns, ("header", "name", "meaning"), note)
+
+
+def _sources() -> list[Row]:
+    return [
+        {
+            "name": spec.name,
+            "title": spec.title,
+            "licence": spec.licence,
+            "citation": spec.citation,
+            "depends_on": list(spec.depends_on),
+            "tables": [table.name for table in spec.tables],
+            "inputs": ["sample", "FILE", *(["api"] if spec.api else [])],
+        }
+        for spec in map(require_source, load_order())
+    ]
