@@ -17,9 +17,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = "3.11"
 RUNTIME = ("pyproject.toml", "--group", "ci/pyproject.toml:local")
+# Dagger generates its SDK and installs it beside this lock's wheels: the lock names what
+# the SDK needs and not the SDK itself, whose generated source is not in the checkout.
+DAGGER = ("ci/pyproject.toml", "--no-sources", "--no-emit-package", "dagger-io")
 LOCKS = {
     "requirements.lock": RUNTIME,
     "requirements-dev.lock": (*RUNTIME, "--group", "dev", "-c", "requirements.lock"),
+    "ci/requirements.lock": (*DAGGER, "-c", "requirements-dev.lock"),
 }
 
 
@@ -36,6 +40,7 @@ def compile_locks(folder: Path) -> None:
     for name, inputs in LOCKS.items():
         target = folder / name
         if target != ROOT / name:
+            target.parent.mkdir(exist_ok=True)
             shutil.copyfile(ROOT / name, target)
         words = [*options, "--python-version", OLDEST_PYTHON, *inputs, "-o", target]
         subprocess.run(
