@@ -31,9 +31,9 @@ def stage_input(value: str, settings: Settings) -> str:
     Raises:
         ConfigError: There is no such file, or it cannot be read.
     """
-    if value in (SAMPLE, API) or value.startswith(f"{API}:"):
-        return value
-    if RAW.fullmatch(value):
+    if value.startswith(f"{API}:"):
+        api_conditions(value)
+    if value in (SAMPLE, API) or value.startswith(f"{API}:") or RAW.fullmatch(value):
         return value
     path = Path(value).expanduser()
     try:
@@ -84,8 +84,30 @@ def _fetch_api(
     # Imported here, because staging a file must not cost the import of an HTTP client.
     from etl.extract.quickstats import fetch_records
 
-    conditions = dict(parse_qsl(input_text.partition(":")[2], keep_blank_values=True))
-    return fetch_records(spec, conditions, settings, store)
+    return fetch_records(spec, api_conditions(input_text), settings, store)
+
+
+def api_conditions(input_text: str) -> dict[str, str]:
+    """Return the conditions of an "api:…" input.
+
+    Raises:
+        ConfigError: It is not written as conditions, or holds the key, which would then
+            be stored with the run.
+    """
+    text = input_text.removeprefix(API).removeprefix(":")
+    try:
+        conditions = dict(parse_qsl(text, strict_parsing=True) if text else ())
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is not written as conditions",
+            "write them as api:commodity_desc=ALMONDS&year__GE=2020",
+        ) from None
+    if {"key", "format"} & {name.lower() for name in conditions}:
+        raise ConfigError(
+            "an input holds neither the API's key nor its format",
+            "put the key into .env as USDA_NASS_API_KEY",
+        )
+    return conditions
 
 
 def _unreadable(path: Path, error: OSError) -> ConfigError:
