@@ -52,7 +52,7 @@ def current_state(
 ) -> State:
     """Return what the result of a load of that input would depend on now."""
     needs = connection.execute(
-        select(LedgerCursor.source, LedgerCursor.state["input"].as_string()).where(
+        select(LedgerCursor.source, LedgerCursor.state).where(
             LedgerCursor.source.in_(spec.depends_on)
         )
     )
@@ -61,7 +61,7 @@ def current_state(
         "complete": complete,
         "code": code_digest(),
         "schema": REVISION,
-        "needs": dict(needs.tuples().all()),
+        "needs": {need.source: need.state["input"] for need in needs},
     }
 
 

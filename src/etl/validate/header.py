@@ -48,7 +48,7 @@ def _differences(
     twice: Sequence[str],
 ) -> str:
     """Say how the columns differ, shortly and with guesses."""
-    if len(seen) == 1 and len(spec.columns) > 1:
+    if len(seen) == 1 and unknown:
         return (
             f"its first line has no {spec.delimiter!r} between fields: "
             f"{_shown(seen[0])!r}"

@@ -1,0 +1,131 @@
+"""What database tests share: a run around files that a test makes up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, text
+
+from etl import pipeline
+from etl.errors import EtlError
+from etl.extract.raw_store import RawFile, RawStore
+from etl.report.receipt import RunReceipt, SourceReceipt
+
+DATA = files("etl.data")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A migrated database and a raw store of one test."""
+
+    engine: Engine
+    store: RawStore
+
+    def file(self, content: bytes | str, name: str = "made_up.tsv") -> RawFile:
+        """Put a file into the raw store."""
+        data = content.encode() if isinstance(content, str) else content
+        return self.store.put_bytes(data, name)
+
+    def sample(self, name: str) -> RawFile:
+        """Put a file of the package into the raw store."""
+        return self.file(DATA.joinpath(name).read_bytes(), name)
+
+    def run(self, inputs: Mapping[str, RawFile], **options: Any) -> RunReceipt:
+        """Run sources one after the other, as a flow does; go on after failures."""
+        run_id = uuid4()
+        sources = list(pipeline.plan(list(inputs)))
+        pipeline.open_run(
+            self.engine, run_id=run_id, sources=sources, inputs={}, trigger="test"
+        )
+        with pipeline.hold_run(self.engine, run_id):
+            for source in sources:
+                try:
+                    pipeline.load_source(
+                        self.engine,
+                        source,
+                        run_id=run_id,
+                        raw=inputs[source],
+                        **options if source == "nass" else {},
+                    )
+                except EtlError as error:
+                    pipeline.record_failure(self.engine, run_id, source, error)
+            return pipeline.close_run(self.engine, run_id)
+
+    def geography(self) -> SourceReceipt:
+        """Load the places that the package carries."""
+        places = self.sample("california_places.csv")
+        return self.run({"geography": places}).sources["geography"]
+
+    def nass(self, content: bytes | str | RawFile, **options: Any) -> SourceReceipt:
+        """Load a NASS file."""
+        raw = content if isinstance(content, RawFile) else self.file(content)
+        return self.run({"nass": raw}, **options).sources["nass"]
+
+    def rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Return what a query gives."""
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query), values)]
+
+    def one(self, query: str, **values: Any) -> Any:
+        """Return the only value of a query."""
+        ((value,),) = self.rows(query, **values)
+        return value
+
+    def execute(self, statement: str) -> None:
+        """Change something behind the pipeline's back."""
+        with self.engine.begin() as connection:
+            connection.execute(text(statement))
+
+    def contents(self) -> list[tuple[Any, ...]]:
+        """Return every published figure and its history, without who loaded it."""
+        return self.rows(
+            "SELECT short_desc, location_desc, year, period, value, value_flag, cv_pct, "
+            "cv_flag, 'now' AS what FROM out_nass__values UNION ALL "
+            "SELECT short_desc, location_desc, year, period, value, value_flag, cv_pct, "
+            "cv_flag, change FROM out_nass__value_history ORDER BY 1, 2, 3, 4, 9, 5"
+        )
+
+
+@pytest.fixture
+def lab(db: Engine, tmp_path: Path) -> Lab:
+    """A migrated database, places loaded, and a raw store."""
+    lab = Lab(db, RawStore(tmp_path / "raw"))
+    lab.geography()
+    return lab
+
+
+class Table:
+    """A NASS file whose cells a test can change. Line numbers count from 1."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.header = lines[0].split("\t")
+        self.rows = [line.split("\t") for line in lines[1:]]
+
+    def set(self, line: int, column: str, value: str) -> Table:
+        """Change one cell."""
+        self.rows[line - 2][self.header.index(column)] = value
+        return self
+
+    def get(self, line: int, column: str) -> str:
+        """Return one cell."""
+        return self.rows[line - 2][self.header.index(column)]
+
+    def lines(self) -> list[str]:
+        """Return the lines, header first."""
+        return ["\t".join(row) for row in (self.header, *self.rows)]
+
+    def text(self) -> str:
+        """Return the file."""
+        return "\n".join(self.lines()) + "\n"
+
+
+@pytest.fixture
+def table() -> Table:
+    """The sample that the package carries: 238 rows."""
+    return Table(DATA.joinpath("nass_sample.tsv").read_text("utf-8").splitlines())

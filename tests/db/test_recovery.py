@@ -1,0 +1,118 @@
+"""Loads that are cut off, repeated, or overlap: the result is that of one load."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, event
+
+from etl import pipeline
+from etl.errors import DatabaseUnavailable, EtlError
+from etl.outcome import Counts
+
+
+class Killer:
+    """Ends the load's session from outside just before its nth statement."""
+
+    def __init__(self, server: Any, engine: Any, nth: int) -> None:
+        self.server, self.nth, self.seen = server, nth, 0
+        event.listen(engine, "before_cursor_execute", self)
+
+    def __call__(self, connection: Any, *_: Any) -> None:
+        self.seen += 1
+        if self.seen == self.nth:
+            pid = connection.connection.driver_connection.info.backend_pid
+            with self.server.owner() as owner:
+                owner.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+def open_run(lab: Any) -> Any:
+    run_id = uuid4()
+    pipeline.open_run(
+        lab.engine, run_id=run_id, sources=["nass"], inputs={}, trigger="test"
+    )
+    return run_id
+
+
+@pytest.mark.parametrize("nth", [1, 3, 5, 8, 10, 12, 14, 16])
+def test_session_killed_in_mid_load(
+    lab: Any, table: Any, server: Any, nth: int
+) -> None:
+    lab.nass(table.text())
+    before = lab.contents()
+    revised = lab.file(table.set(2, "VALUE", "1").text())
+    run_id = open_run(lab)
+    fragile = create_engine(lab.engine.url)
+    killer = Killer(server, fragile, nth)
+    with pytest.raises(DatabaseUnavailable) as caught:
+        pipeline.load_source(fragile, "nass", run_id=run_id, raw=revised)
+    fragile.dispose()
+    assert caught.value.retryable
+    assert killer.seen >= nth
+    assert lab.contents() == before
+    retried = pipeline.load_source(lab.engine, "nass", run_id=run_id, raw=revised)
+    assert retried.counts == Counts(read=238, kept=238, updated=1, unchanged=237)
+    assert pipeline.close_run(lab.engine, run_id).status == "succeeded"
+
+
+def test_retry_after_a_commit_that_was_not_answered(lab: Any, table: Any) -> None:
+    """The load was committed, but its caller never heard; it tries again."""
+    run_id, raw = open_run(lab), lab.file(table.text())
+    first = pipeline.load_source(lab.engine, "nass", run_id=run_id, raw=raw)
+    again = pipeline.load_source(lab.engine, "nass", run_id=run_id, raw=raw)
+    assert again == first
+    assert again.counts.inserted == 238
+
+
+def test_two_loads_at_once_end_as_one(lab: Any, table: Any) -> None:
+    raw = lab.file(table.text())
+    receipts: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: receipts.append(lab.nass(raw)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    inserted = sorted(receipt.counts.inserted for receipt in receipts)
+    assert inserted == [0, 0, 238]
+    assert lab.one("SELECT count(*) FROM core_nass__value") == 238
+    assert set(lab.rows("SELECT status FROM ledger_run")) == {("succeeded",)}
+
+
+def test_role_that_may_not_switch_triggers_off(
+    lab: Any, table: Any, server: Any
+) -> None:
+    """The load is slower, and its result the same."""
+    with server.owner() as owner:
+        owner.execute("CREATE ROLE plain LOGIN")
+        database = lab.engine.url.database
+        owner.execute(
+            psycopg.sql.SQL("ALTER DATABASE {} OWNER TO plain").format(
+                psycopg.sql.Identifier(database)
+            )
+        )
+    lab.execute("GRANT ALL ON SCHEMA public TO plain")
+    lab.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
+    plain = create_engine(lab.engine.url.set(username="plain"))
+    run_id = open_run(lab)
+    receipt = pipeline.load_source(
+        plain, "nass", run_id=run_id, raw=lab.file(table.text())
+    )
+    plain.dispose()
+    assert receipt.counts.inserted == 238
+
+
+def test_nothing_is_loaded_under_a_run_that_has_ended(lab: Any, table: Any) -> None:
+    run_id = open_run(lab)
+    pipeline.close_run(lab.engine, run_id)
+    with pytest.raises(EtlError, match="nothing may be loaded"):
+        pipeline.load_source(
+            lab.engine, "nass", run_id=run_id, raw=lab.file(table.text())
+        )
+    assert lab.one("SELECT count(*) FROM core_nass__value") == 0
