@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = "3.11"
 RUNTIME = ("pyproject.toml", "--group", "ci/pyproject.toml:local")
-# Dagger generates its SDK and installs it beside this lock's wheels: the lock names what
-# the SDK needs and not the SDK itself, whose generated source is not in the checkout.
+# Dagger generates its SDK and installs it beside this lock's wheels: the lock names
+# what the SDK needs, not the SDK itself, whose generated source is not in the checkout.
 DAGGER = ("ci/pyproject.toml", "--no-sources", "--no-emit-package", "dagger-io")
 LOCKS = {
     "requirements.lock": RUNTIME,

@@ -93,6 +93,36 @@ def test_a_database_brought_in_takes_the_place_of_our_own() -> None:
     assert brought.units["setup-db"].environment["DATABASE_URL"] == url.reveal()
 
 
+def test_postgres_own_programs_reach_a_database_brought_in() -> None:
+    url = Secret(
+        "postgresql+psycopg://me:p%40ss@pond.example.org:6/figures?sslmode=require"
+    )
+    brought = stack(Settings(database_url=url)).units
+    assert brought["dump"].environment == {
+        "PGHOST": "pond.example.org",
+        "PGPORT": "6",
+        "PGUSER": "me",
+        "PGDATABASE": "figures",
+        "PGPASSWORD": "p@ss",
+        "PGSSLMODE": "require",
+    }
+
+
+def test_a_login_of_the_api_reaches_the_server_and_all_that_ask_it() -> None:
+    units = stack(at=replace(AT, api_login="admin:canary-7f3a")).units
+    told = [u.name for u in units.values() if "canary-7f3a" in str(u.environment)]
+    assert {"prefect-server", "prefect-worker", "deploy", "run-etl"} <= set(told)
+    server = units["prefect-server"].environment
+    assert server["PREFECT_SERVER_API_AUTH_STRING"] == "admin:canary-7f3a"
+    assert "AUTH_STRING" not in str(stack())
+
+
+def test_whoever_reads_or_stores_raw_files_shares_one_volume() -> None:
+    units = stack().units
+    share = {u.name for u in units.values() if "rawdata" in u.volumes}
+    assert share == {"prefect-worker", "run-etl", "data"}
+
+
 def test_changed_names_reach_every_place_that_uses_them() -> None:
     settings = Settings(
         postgres_user="someone", postgres_db="figures", prefect_work_pool_name="pond"

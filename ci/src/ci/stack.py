@@ -11,6 +11,7 @@ from dataclasses import replace
 from signal import SIGINT
 from typing import TYPE_CHECKING
 
+from ci.tools import database_tools, login, migrations
 from ci.units import (
     Cluster,
     Condition,
@@ -47,22 +48,17 @@ POSTGRES_OPTIONS: Mapping[str, str] = {
 def describe(settings: Settings, at: Endpoints) -> Stack:
     """Describe the whole stack for one user's settings and one engine's places."""
     pipeline = pipeline_environment(settings, at)
-    login = {
-        "PGHOST": at.database_host,
-        "PGPORT": str(at.database_port),
-        "PGUSER": settings.postgres_user,
-        "PGDATABASE": settings.postgres_db,
-    } | ({"PGPASSWORD": at.password} if at.password else {})
+    client = login(settings, at)
     units: list[Service | Job] = [
-        database(settings, login),
+        database(settings, client),
         setup_db(pipeline),
         prefect_server(settings, at),
         prefect_worker(settings, at, pipeline),
         deploy(pipeline),
-        run_etl(pipeline),
-        data(pipeline),
-        psql("psql", login),
-        psql("psql-prefect", login | {"PGDATABASE": settings.prefect_database}),
+        run_etl(at, pipeline),
+        data(at, pipeline),
+        *migrations(pipeline),
+        *database_tools(settings, client),
         test(),
     ]
     if settings.external_database:
@@ -94,10 +90,10 @@ def prefect_client(settings: Settings, at: Endpoints) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "TZ": settings.tz,
-    }
+    } | ({"PREFECT_API_AUTH_STRING": at.api_login} if at.api_login else {})
 
 
-def database(settings: Settings, login: dict[str, str]) -> Service:
+def database(settings: Settings, client: dict[str, str]) -> Service:
     """PostgreSQL with the application's and Prefect's database."""
     options = [w for k, v in POSTGRES_OPTIONS.items() for w in ("-c", f"{k}={v}")]
     return Service(
@@ -105,7 +101,7 @@ def database(settings: Settings, login: dict[str, str]) -> Service:
         summary="PostgreSQL 18: application and Prefect databases",
         runtime=Runtime.POSTGRES,
         command=("postgres", *options),
-        environment=login,
+        environment=client,
         ports=(Port("sql", 5432, settings.postgres_port),),
         volumes={"pgdata": "/var/lib/postgresql"},
         probe=SqlProbe(settings.postgres_db),
@@ -153,7 +149,8 @@ def prefect_server(settings: Settings, at: Endpoints) -> Service:
                 "asyncpg", settings.postgres_user, settings.prefect_database
             ),
             "PREFECT_UI_API_URL": at.browser_api_url,
-        },
+        }
+        | ({"PREFECT_SERVER_API_AUTH_STRING": at.api_login} if at.api_login else {}),
         ports=(Port("http", 4200, settings.server_port),),
         needs={"db": Condition.HEALTHY},
         probe=HttpProbe(f"{at.api_url}/health"),
@@ -185,6 +182,8 @@ def prefect_worker(
             **given,
             "PREFECT_WORKER_QUERY_SECONDS": str(settings.prefect_worker_query_seconds),
             "PREFECT_LOGGING_EXTRA_LOGGERS": "etl",
+            # The worker logs outside of runs too; that is no reason to warn.
+            "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         },
         needs={"setup-db": Condition.COMPLETED, "prefect-server": Condition.STARTED},
         volumes={"rawdata": at.raw_dir},
@@ -206,8 +205,8 @@ def deploy(pipeline: Mapping[str, str]) -> Job:
     )
 
 
-def run_etl(pipeline: Mapping[str, str]) -> Job:
-    """The master flow, triggered and followed to its receipt."""
+def run_etl(at: Endpoints, pipeline: Mapping[str, str]) -> Job:
+    """The master flow, triggered and followed to its receipt. It stages input files."""
     return Job(
         name="run-etl",
         summary="run the master flow through its deployment, to its receipt",
@@ -218,11 +217,12 @@ def run_etl(pipeline: Mapping[str, str]) -> Job:
             "prefect-worker": Condition.HEALTHY,
             "prefect-server": Condition.HEALTHY,
         },
+        volumes={"rawdata": at.raw_dir},
         within_s=24 * 3600,
     )
 
 
-def data(pipeline: Mapping[str, str]) -> Job:
+def data(at: Endpoints, pipeline: Mapping[str, str]) -> Job:
     """The verbs of the data; they need the schema and nothing else."""
     return Job(
         name="data",
@@ -230,6 +230,7 @@ def data(pipeline: Mapping[str, str]) -> Job:
         command=("python", "-m", "etl.cli"),
         environment=pipeline,
         needs={"setup-db": Condition.COMPLETED},
+        volumes={"rawdata": at.raw_dir},
     )
 
 
@@ -240,18 +241,6 @@ def test() -> Job:
         summary="run the tests",
         command=("python", "-m", "pytest"),
         within_s=3600,
-    )
-
-
-def psql(name: str, login: dict[str, str]) -> Job:
-    """A SQL shell on one of the databases."""
-    return Job(
-        name=name,
-        summary=f"SQL shell on {login['PGDATABASE']}",
-        command=("psql",),
-        runtime=Runtime.POSTGRES,
-        environment=login,
-        needs={"db": Condition.HEALTHY},
     )
 
 

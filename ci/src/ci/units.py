@@ -83,6 +83,7 @@ class Unit:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[str, Condition] = field(default_factory=dict)
+    volumes: Mapping[str, str] = field(default_factory=dict)  # name → where it is
     runtime: Runtime = Runtime.PIPELINE
     within_s: float = 60.0  # ready, or for a job completed, within this time
 
@@ -93,7 +94,6 @@ class Service(Unit):
 
     probe: Probe
     ports: tuple[Port, ...] = ()
-    volumes: Mapping[str, str] = field(default_factory=dict)
     cluster: Cluster | None = None
     stop_signal: Signals = SIGTERM
     stop_within_s: float = 10.0
@@ -143,6 +143,7 @@ class Endpoints:
 
     The host's view may differ: in containers the database is db:5432 inside and
     127.0.0.1:5433 outside. `database_host` may be the folder of a unix socket.
+    `api_login` is user:password where Prefect's API asks for one, else None.
     """
 
     database_host: str
@@ -154,6 +155,7 @@ class Endpoints:
     raw_dir: str
     prefect_home: str
     password: str | None = None
+    api_login: str | None = None
 
     @property
     def api_url(self) -> str:
