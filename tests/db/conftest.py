@@ -84,11 +84,13 @@ class Lab:
 
     def contents(self) -> list[tuple[Any, ...]]:
         """Return every published figure and its history, without who loaded it."""
+        columns = (
+            "short_desc, location_desc, year, period, value, value_flag, cv_pct, cv_flag"
+        )
         return self.rows(
-            "SELECT short_desc, location_desc, year, period, value, value_flag, cv_pct, "
-            "cv_flag, 'now' AS what FROM out_nass__values UNION ALL "
-            "SELECT short_desc, location_desc, year, period, value, value_flag, cv_pct, "
-            "cv_flag, change FROM out_nass__value_history ORDER BY 1, 2, 3, 4, 9, 5"
+            f"SELECT {columns}, 'now' AS what FROM out_nass__values UNION ALL "
+            f"SELECT {columns}, change FROM out_nass__value_history "
+            "ORDER BY 1, 2, 3, 4, 9, 5"
         )
 
 

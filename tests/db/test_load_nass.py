@@ -61,7 +61,8 @@ def test_cv_is_kept_with_its_codes(lab: Any, table: Any) -> None:
     table.set(2, "CV_%", "12.3").set(3, "CV_%", "(H)").set(4, "CV_%", "")
     lab.nass(table.text())
     assert lab.rows(
-        "SELECT cv_pct, cv_flag FROM out_nass__values WHERE raw_line < 5 ORDER BY raw_line"
+        "SELECT cv_pct, cv_flag FROM out_nass__values WHERE raw_line < 5 "
+        "ORDER BY raw_line"
     ) == [(Decimal("12.3"), None), (None, "(H)"), (None, None)]
 
 
@@ -193,8 +194,8 @@ def test_california_file(lab: Any) -> None:
     raw = lab.store.put(CALIFORNIA)
     assert lab.nass(raw).counts == Counts(read=66_984, kept=66_984, inserted=66_984)
     assert lab.rows(
-        "SELECT count(*), count(DISTINCT short_desc), count(*) FILTER (WHERE value = 0),"
-        " count(cv_pct) FROM out_nass__values"
+        "SELECT count(*), count(DISTINCT short_desc), "
+        "count(*) FILTER (WHERE value = 0), count(cv_pct) FROM out_nass__values"
     ) == [(66_984, 69, 207, 386)]
     same = lab.nass(raw)
     assert same.same_input
