@@ -85,9 +85,9 @@ class Follower:
     def _look(self) -> FlowRun:
         """Tell what is new and return the run as it is now."""
         run = self._api.flow_run(self._run.id)
-        children = self._api.children(run.id) if self._states else []
-        for child in children:
-            self._names[child.id] = child.name
+        # A child that has not started does not bear its source's name yet.
+        children = [c for c in self._api.children(run.id) if c.has_started]
+        self._names |= {child.id: child.name for child in children}
         self.drain_logs()
         for seen in (*children, run):
             if self._states.get(seen.id) != seen.state_name:
@@ -116,7 +116,7 @@ class Follower:
 
     def _end_without_worker(self, run: FlowRun) -> None:
         missing = f"no worker of pool {self._pool} has been alive for 20 s"
-        if run.state in {"SCHEDULED", "PENDING"}:
+        if not run.has_started:
             self._api.set_state(run.id, "CANCELLED", missing, force=True)
         elif not self._process_is_alive():
             message = f"{missing} and the run's process is gone"

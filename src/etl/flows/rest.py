@@ -28,6 +28,11 @@ class FlowRun:
     message: str
 
     @property
+    def has_started(self) -> bool:
+        """Whether its process is, or was, at work."""
+        return self.state not in {"SCHEDULED", "PENDING"}
+
+    @property
     def is_final(self) -> bool:
         """Whether it has ended."""
         return self.state in FINAL_STATES

@@ -103,7 +103,7 @@ def process_lives(run: FlowRun) -> bool:
 
 async def crash(client: PrefectClient, run: FlowRun) -> None:
     """Mark a run and the runs it started as crashed."""
-    lost = Crashed(message="its process is gone: the worker that started it was killed")
+    lost = Crashed(message="its process is gone: the worker that had started it was stopped")
     await client.set_flow_run_state(run.id, lost, force=True)
     logger.warning("flow run %s crashed: %s", run.name, lost.message)
     await end_children(client, run, lost)

@@ -4,7 +4,7 @@
 
 It imports first and waits for the server then, because in a starting stack both take
 seconds. Before it takes work it ends the runs that an earlier worker left behind. On
-SIGTERM or SIGINT it stops its runs, which end Crashed, and leaves.
+SIGTERM or SIGINT it ends its own, which are Crashed then, and leaves.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ logger = logging.getLogger("etl.flows.worker")
 
 API_WITHIN_SECONDS = 120.0
 OUTAGE_SECONDS = 600.0
-FORGET_WITHIN_SECONDS = 2.0
+LAST_WORDS_SECONDS = 5.0
 
 
 class PatientWorker(ProcessWorker):
@@ -79,8 +79,9 @@ async def serve(pool: str) -> None:
         group.start_soon(stop_on_signal, group.cancel_scope)
         try:
             await worker.start(printer=logger.info)
-        finally:
-            with anyio.move_on_after(FORGET_WITHIN_SECONDS, shield=True):
+        finally:  # its processes are gone by now, most of them without a last word
+            with anyio.move_on_after(LAST_WORDS_SECONDS, shield=True):
+                await sweep(pool, name)
                 await forget_worker(pool, name)
 
 
