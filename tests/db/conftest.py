@@ -84,9 +84,7 @@ class Lab:
 
     def contents(self) -> list[tuple[Any, ...]]:
         """Return every published figure and its history, without who loaded it."""
-        columns = (
-            "short_desc, location_desc, year, period, value, value_flag, cv_pct, cv_flag"
-        )
+        columns = "short_desc, location_desc, year, period, value, value_flag, cv_pct"
         return self.rows(
             f"SELECT {columns}, 'now' AS what FROM out_nass__values UNION ALL "
             f"SELECT {columns}, change FROM out_nass__value_history "
