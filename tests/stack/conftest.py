@@ -43,6 +43,16 @@ def home() -> Iterator[Home]:
         yield home
 
 
+@pytest.fixture(scope="session")
+def prepared() -> Iterator[Home]:
+    """A home whose databases are migrated, and which tests copy: that takes seconds."""
+    with made_home() as home:
+        program = Program(home)
+        program("up")
+        program("down")
+        yield home
+
+
 @contextmanager
 def made_home() -> Iterator[Home]:
     """Make a home, and end whatever runs in it afterwards."""
@@ -98,7 +108,22 @@ class Program:
         return next(unit for unit in units if unit["name"] == name)
 
 
-@pytest.fixture
-def etl(home: Home) -> Program:
-    """The program on a home of its own."""
+def copied(prepared: Home, home: Home) -> Program:
+    """Put a copy of the prepared databases into a home."""
+    subprocess.run(["cp", "-a", prepared.pgdata, home.pgdata], check=True)
     return Program(home)
+
+
+@pytest.fixture
+def etl(home: Home, prepared: Home) -> Program:
+    """The program on a home of its own, with migrated and otherwise empty databases."""
+    return copied(prepared, home)
+
+
+@pytest.fixture(scope="module")
+def running(new_home: Home, prepared: Home) -> Iterator[Program]:
+    """The program on a stack that is up, shared by the tests of a module."""
+    program = copied(prepared, new_home)
+    program("up")
+    yield program
+    program("down")

@@ -7,7 +7,6 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -17,15 +16,6 @@ from ci.local.home import Home
 from ci.local.processes import Identity, marked
 
 ORPHANS_GONE_WITHIN_S = 5.0
-
-
-@pytest.fixture(scope="module")
-def running(new_home: Home) -> Iterator[Program]:
-    """A stack that is up, shared by the tests that only look at it."""
-    program = Program(new_home)
-    program("up")
-    yield program
-    program("down")
 
 
 def get(url: str) -> int:

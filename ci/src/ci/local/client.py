@@ -85,6 +85,15 @@ class Client:
         """Return how the stack is."""
         return self.ask({"do": "status"})
 
+    def lost(self) -> bool:
+        """Whether the supervisor has closed the connection; nothing is consumed."""
+        if not select.select([self._connection], [], [], 0)[0]:
+            return False
+        try:
+            return not self._connection.recv(1, socket.MSG_PEEK)
+        except ConnectionResetError:
+            return True
+
     def own_job(self, pid: int) -> None:
         """Let the supervisor end a job of ours should we be killed."""
         self.ask({"do": "job", "pid": pid})

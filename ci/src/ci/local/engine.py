@@ -25,6 +25,7 @@ from ci.stack import describe
 from ci.units import Endpoints, Job, Stack
 
 STOP_WITHIN_S = 60.0
+LOST_PAUSE_S = 0.5  # between two looks whether the supervisor is still there
 
 
 class LocalSession:
@@ -65,9 +66,25 @@ class LocalSession:
             raise UsageError(f"there is no program {program!r}", hint) from None
         self._client.own_job(process.pid)
         with passing_interrupts():
-            output, _ = process.communicate()
+            output = self._wait(process)
         code = process.returncode
-        return (code if code >= 0 else 128 - code), output or ""
+        return (code if code >= 0 else 128 - code), output
+
+    def _wait(self, process: subprocess.Popen[str]) -> str:
+        """Wait for a job; end it when the stack that it works with is gone."""
+        while True:
+            try:
+                output, _ = process.communicate(timeout=LOST_PAUSE_S)
+            except subprocess.TimeoutExpired:
+                if not self._client.lost():
+                    continue
+                process.kill()
+                process.communicate()
+                raise UnitFailed(
+                    "the supervisor was killed, and the whole stack with it",
+                    "run the command again: it starts a new one",
+                ) from None
+            return output or ""
 
     def status(self) -> Status:
         """Return how the stack is now."""
