@@ -1,6 +1,6 @@
 """Runs the master flow in this process, without a deployment.
 
-    python -c 'from run_prefect_flow import master_flow; master_flow()'
+python -c 'from run_prefect_flow import master_flow; master_flow()'
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def api_url() -> str:
     if not url:
         raise ConfigError(
             "PREFECT_API_URL is not set, so there is no Prefect server to talk to",
-            "run it inside the stack: ./etl run, ./etl deploy, ./etl exec prefect-worker …",
+            "run it inside the stack: ./etl exec prefect-worker COMMAND",
         )
     return url
 
@@ -41,6 +41,12 @@ def work_pool_name() -> str:
     return name
 
 
+def http_client(url: str) -> httpx.Client:
+    """Return a client of one server; for plain http it loads no CA bundle."""
+    tls = url.startswith("https")
+    return httpx.Client(base_url=url, timeout=10, trust_env=tls, verify=tls)
+
+
 def wait_until_api_answers(url: str, *, within_seconds: float) -> None:
     """Return as soon as the API is healthy.
 
@@ -48,9 +54,9 @@ def wait_until_api_answers(url: str, *, within_seconds: float) -> None:
         PrefectUnavailable: It was not healthy within the time.
     """
     deadline = time.monotonic() + within_seconds
-    with httpx.Client(timeout=5, trust_env=False, verify=url.startswith("https")) as http:
+    with http_client(url) as http:
         while True:
-            seen = probe(http, url)
+            seen = probe(http)
             if seen is None:
                 return
             if time.monotonic() > deadline:
@@ -62,10 +68,10 @@ def wait_until_api_answers(url: str, *, within_seconds: float) -> None:
             time.sleep(PROBE_SECONDS)
 
 
-def probe(http: httpx.Client, url: str) -> str | None:
+def probe(http: httpx.Client) -> str | None:
     """Ask once; return None if the API is healthy, else what was seen instead."""
     try:
-        answer = http.get(f"{url}/health")
+        answer = http.get("/health")
     except httpx.TransportError as error:
         return str(error) or type(error).__name__
     if answer.status_code == httpx.codes.OK:

@@ -1,4 +1,4 @@
-"""How a job of this folder ends: a result or an error, as text or JSON, and an exit code.
+"""How a job of this folder ends: result or error, text or JSON, and an exit code.
 
 With `--json`, standard output holds exactly one document, `{"data": …, "error": null
 or {"code", "message", "hint"}}`. People read text there and errors on standard error.
@@ -39,7 +39,7 @@ def run_command(
     command: Callable[[argparse.Namespace], Result],
     argv: Sequence[str] | None = None,
 ) -> int:
-    """Parse the arguments, run the command, print what it says; return the exit code."""
+    """Parse the arguments, run the command, print what it says; give the exit code."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args(argv)
@@ -50,19 +50,19 @@ def run_command(
         result = Result({}, "", error)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except Exception as error:  # the edge: whatever is left ends as one clear line
+    except Exception as error:  # noqa: BLE001  # the edge: one clear line, whatever it is
         show_traceback(arguments.debug)
-        result = Result({}, "", UnexpectedError(f"{type(error).__name__}: {error}", "--debug"))
-    say(result, as_json=arguments.json)
+        what = f"{type(error).__name__}: {error}"
+        result = Result({}, "", UnexpectedError(what, "report it, with --debug"))
+    say(result, json_wanted=arguments.json)
     return result.error.exit_code if result.error else 0
 
 
-def say(result: Result, *, as_json: bool) -> None:
+def say(result: Result, *, json_wanted: bool) -> None:
     """Print a result to standard output, and for people an error to standard error."""
     error = result.error
-    if as_json:
-        told = error and {"code": error.code, "message": error.message, "hint": error.hint}
-        document = {"data": result.data or None, "error": told}
+    if json_wanted:
+        document = {"data": result.data or None, "error": error and as_json(error)}
         sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
         return
     if result.text:
@@ -70,11 +70,17 @@ def say(result: Result, *, as_json: bool) -> None:
         sys.stdout.flush()
     if error:
         progress(f"error: {error.message}")
-        progress(f"  fix: {error.hint}")
+        if error.hint:
+            progress(f"  fix: {error.hint}")
+
+
+def as_json(error: EtlError) -> dict[str, str]:
+    """Return the JSON form of an error."""
+    return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 def progress(line: str) -> None:
-    """Say one line of progress; standard error, so that data has standard output alone."""
+    """Say one line on standard error, so that data has standard output to itself."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 

@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from uuid import UUID
 
 import anyio
 from prefect import Flow
@@ -61,7 +62,7 @@ async def deploy(
         ]
         kept = {entry.name for entry in done}
         for name in sorted(before.keys() - kept):
-            await client.delete_deployment(before[name])
+            await client.delete_deployment(UUID(before[name]))
             done.append(Deployed(name, "removed", before[name]))
     return done
 

@@ -75,9 +75,9 @@ class Follower:
 
     def drain_logs(self) -> None:
         """Tell the log lines that arrived after the last look."""
-        since = self._newest_log and (self._newest_log - LOG_OVERLAP).isoformat()
+        since = self._newest_log - LOG_OVERLAP if self._newest_log else None
         for line in self._api.logs(self._names, after=since):
-            self._newest_log = datetime.fromisoformat(line.timestamp)
+            self._newest_log = line.at
             if line.id not in self._seen_logs:
                 self._seen_logs.add(line.id)
                 self._tell_log(line)

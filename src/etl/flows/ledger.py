@@ -37,20 +37,11 @@ class LedgerRun:
         run_id: Its id in the ledger.
         open_sources: Those that have no result in the ledger yet; the flow takes a
             source out when it has one.
-        receipt: What the run came to; None until it has closed.
     """
 
     run_id: UUID
     engine: Engine
     open_sources: set[str]
-    receipt: RunReceipt | None = None
-
-    async def record_failure(self, source: str, error: BaseException) -> None:
-        """Record a source that failed before its load began."""
-        await in_thread(
-            pipeline.record_failure, self.engine, self.run_id, source, error
-        )
-        self.open_sources.discard(source)
 
     async def record_blocked(self, source: str, culprit: str) -> None:
         """Record a source that cannot run because `culprit` failed."""
@@ -58,12 +49,19 @@ class LedgerRun:
         await in_thread(block, self.engine, self.run_id, source)
         self.open_sources.discard(source)
 
+    async def close(self) -> RunReceipt:
+        """Close the run with what its sources add up to."""
+        return await in_thread(pipeline.close_run, self.engine, self.run_id)
+
 
 @asynccontextmanager
 async def ledger_run(
     sources: Sequence[str], inputs: Mapping[str, str]
 ) -> AsyncIterator[LedgerRun]:
-    """Open and hold the ledger's run of the current flow; close it on leaving."""
+    """Open and hold the ledger's run of the current flow, which closes it itself.
+
+    A flow that is cut short does not come to that; then it is closed here.
+    """
     send_logs_to_flow_run()
     flow_run = current_flow_run()
     run_id = ledger_run_id(flow_run)
@@ -84,7 +82,6 @@ async def ledger_run(
                 # A second run waits here; its log says for whom.
                 await in_thread(held.enter_context, pipeline.hold_run(engine, run_id))
                 yield run
-                run.receipt = await in_thread(pipeline.close_run, engine, run_id)
             except BaseException as error:  # also a cancellation, which must be told
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(close_early, run, error)
@@ -94,7 +91,7 @@ async def ledger_run(
 def close_early(run: LedgerRun, error: BaseException) -> None:
     """Close the run of a flow that was cut short; sources without a result failed."""
     if not isinstance(error, Exception):  # CancelledError, KeyboardInterrupt …
-        error = RunCancelled("the run was cancelled before this source was loaded", RERUN)
+        error = RunCancelled("cancelled before this source was loaded", RERUN)
     try:
         for source in sorted(run.open_sources):
             pipeline.record_failure(run.engine, run.run_id, source, error)

@@ -1,11 +1,14 @@
-"""The master flow: every source, each as soon as the sources it depends on are loaded."""
+"""The master flow: every source, each as soon as those it depends on are loaded."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterable
 
 from prefect import State, flow
 
 from etl import pipeline
-from etl.flows.ledger import LedgerRun, ledger_run
+from etl.errors import ConfigError
+from etl.flows.ledger import ledger_run
 from etl.flows.order import run_in_order
 from etl.flows.outcome import finish
 from etl.flows.source import DEFAULT_INPUT, load_source
@@ -33,8 +36,8 @@ async def master_flow(
         reload: Load inputs even if they were loaded before.
     """
     graph = pipeline.plan(sources)
-    given = {source: DEFAULT_INPUT for source in graph} | (inputs or {})
-    pipeline.plan([*given, *(complete or [])])  # refuses names that are no source
+    given = dict.fromkeys(graph, DEFAULT_INPUT) | (inputs or {})
+    refuse_strangers([*given, *(complete or [])], graph)
 
     async with ledger_run(list(graph), given) as run:
 
@@ -51,4 +54,17 @@ async def master_flow(
             return state.is_completed()
 
         await run_in_order(graph, load=load, block=run.record_blocked)
-    return await finish(run.receipt)
+        receipt = await run.close()
+    return await finish(receipt)
+
+
+def refuse_strangers(named: Iterable[str], chosen: Collection[str]) -> None:
+    """Refuse an input for a source that the run is not going to load."""
+    strangers = sorted(set(named) - set(chosen))
+    if strangers:
+        pipeline.plan(strangers)  # knows better what to say of a name that is no source
+        raise ConfigError(
+            f"there is an input for {', '.join(strangers)}, which the run does not load; "
+            f"it loads {', '.join(chosen)}",
+            "name it as a source too, or leave its input out",
+        )

@@ -47,7 +47,7 @@ async def run_in_order(
 
 
 def first(failure: BaseException) -> BaseException:
-    """Return the first exception of a group: Prefect knows a cancellation by its class."""
+    """Return a group's first exception: Prefect knows a cancellation by its class."""
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
     return failure

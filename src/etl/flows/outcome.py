@@ -22,13 +22,15 @@ async def finish(receipt: RunReceipt) -> State[None]:
     """Publish the report of a closed run and return the state it ends in."""
     try:
         await acreate_markdown_artifact(
-            key=REPORT_KEY, markdown=as_markdown(receipt), description="Report of the run"
+            key=REPORT_KEY,
+            markdown=as_markdown(receipt),
+            description="Report of the run",
         )
         await acreate_table_artifact(
             key=COUNTS_KEY, table=count_rows(receipt), description="Rows per source"
         )
     except httpx.HTTPError as error:
-        # The ledger has the receipt; a page that is missing in the UI is no failed load.
+        # The ledger has the receipt; a page missing in the UI is no failed load.
         logger.warning("the run's report could not be published: %s", error)
     return end_state(receipt)
 

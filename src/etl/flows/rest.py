@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from etl.errors import ConfigError
-from etl.flows.api import PrefectUnavailable
+from etl.flows.api import PrefectUnavailable, http_client
 
 FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
@@ -57,8 +58,7 @@ class LogLine:
     id: str
     flow_run_id: str
     logger: str
-    level: int
-    timestamp: str
+    at: datetime
     message: str
 
 
@@ -66,10 +66,7 @@ class PrefectApi:
     """A client of one server; every call is one request."""
 
     def __init__(self, url: str) -> None:
-        # trust_env: no proxy, and no certificate bundle to load, for plain http.
-        self._http = httpx.Client(
-            base_url=url, timeout=10, trust_env=False, verify=url.startswith("https")
-        )
+        self._http = http_client(url)
         self.url = url
 
     def create_run(self, deployment: str, parameters: dict[str, Any]) -> FlowRun:
@@ -77,7 +74,8 @@ class PrefectApi:
         found = self._request("GET", f"/deployments/name/{deployment}", missing_ok=True)
         if found is None:
             raise ConfigError(
-                f"the server at {self.url} has no deployment {deployment}", "./etl deploy"
+                f"the server at {self.url} has no deployment {deployment}",
+                "./etl deploy",
             )
         body = self._request(
             "POST",
@@ -96,24 +94,22 @@ class PrefectApi:
         found = self._request("POST", "/flow_runs/filter", wanted)
         return [FlowRun.from_json(body) for body in found]
 
-    def logs(self, run_ids: Iterable[str], *, after: str | None) -> list[LogLine]:
+    def logs(self, run_ids: Iterable[str], *, after: datetime | None) -> list[LogLine]:
         """Return the log records of runs, oldest first, from a time on."""
         wanted: dict[str, Any] = {"flow_run_id": {"any_": list(run_ids)}}
         if after:
-            wanted["timestamp"] = {"after_": after}
-        found = self._request(
-            "POST", "/logs/filter", {"logs": wanted, "sort": "TIMESTAMP_ASC", "limit": 200}
-        )
+            wanted["timestamp"] = {"after_": after.isoformat()}
+        body = {"logs": wanted, "sort": "TIMESTAMP_ASC", "limit": 200}
+        found = self._request("POST", "/logs/filter", body)
         return [
             LogLine(
-                id=body["id"],
-                flow_run_id=body["flow_run_id"],
-                logger=body["name"],
-                level=body["level"],
-                timestamp=body["timestamp"],
-                message=body["message"],
+                id=line["id"],
+                flow_run_id=line["flow_run_id"],
+                logger=line["name"],
+                at=datetime.fromisoformat(line["timestamp"]),
+                message=line["message"],
             )
-            for body in found
+            for line in found
         ]
 
     def has_worker_online(self, pool: str) -> bool:
@@ -132,7 +128,7 @@ class PrefectApi:
     def _request(
         self, method: str, path: str, body: Any = None, *, missing_ok: bool = False
     ) -> Any:
-        """Send one request and return the answer's JSON; None for a 404 if that is fine."""
+        """Send one request, return the answer's JSON; None for a 404 if that is ok."""
         try:
             answer = self._http.request(method, path, json=body)
         except httpx.TransportError as error:

@@ -1,7 +1,7 @@
 """The job run-etl: runs the master flow through its deployment and tells how it ended.
 
-    python -m etl.flows.run [--input SOURCE=FILE]… [--source SOURCE]… [--complete SOURCE]…
-                            [--reload] [--deployment FLOW/NAME] [--no-wait] [--json]
+    python -m etl.flows.run [--input SOURCE=FILE]… [--source SOURCE]…
+        [--complete SOURCE]… [--reload] [--deployment FLOW/NAME] [--no-wait] [--json]
 
 Progress goes to standard error; the receipt, from the ledger, to standard output. Exit
 code 0: every source loaded; 5: a data contract is broken; 1: failed otherwise, crashed
@@ -16,7 +16,7 @@ import os
 import signal
 import time
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 from etl.errors import ConfigError, EtlError
@@ -25,9 +25,6 @@ from etl.flows.command import Result, progress, run_command
 from etl.flows.follow import POLL_SECONDS, Follower
 from etl.flows.rest import FlowRun, PrefectApi
 from etl.flows.verdict import verdict
-
-if TYPE_CHECKING:
-    from etl.report.receipt import RunReceipt
 
 MASTER = "master-etl/master-etl-deployment"
 CANCEL_WITHIN_SECONDS = 15.0
@@ -68,13 +65,9 @@ def command(given: argparse.Namespace) -> Result:
         return Result(told(run, address), run.id)
     follower = follow(api, run)
     ended = follow_or_cancel(api, run, follower)
-    receipt = ledger_account(UUID(run.id))
+    result = account(ended, address)
     follower.drain_logs()  # a process delivers its last lines as it ends
-    return Result(
-        data=(receipt.to_dict() if receipt else {}) | told(ended, address),
-        text=text(receipt),
-        error=verdict(ended.state, ended.message, receipt),
-    )
+    return result
 
 
 def flow_parameters(given: argparse.Namespace) -> dict[str, Any]:
@@ -111,7 +104,7 @@ def follow(api: PrefectApi, run: FlowRun) -> Follower:
         api,
         run,
         work_pool_name(),
-        process_is_alive=lambda: is_open(ledger_account(UUID(run.id))),
+        process_is_alive=lambda: is_alive(run),
         say=progress,
     )
 
@@ -136,47 +129,40 @@ def cancel(api: PrefectApi, run: FlowRun) -> None:
     """Cancel a run, wait a little for its end, and say what became of it."""
     progress(f"interrupted: cancelling run {run.id}")
     try:
-        api.set_state(run.id, "CANCELLING", "interrupted at the terminal", force=False)
+        api.set_state(run.id, "CANCELLING", "interrupted", force=False)
         deadline = time.monotonic() + CANCEL_WITHIN_SECONDS
-        while not (now := api.flow_run(run.id)).is_final and time.monotonic() < deadline:
+        now = api.flow_run(run.id)
+        while not now.is_final and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+            now = api.flow_run(run.id)
     except EtlError as error:
         progress(f"it could not be cancelled: {error}\n  fix: {error.hint}")
         return
     progress(f"run {run.id} is {now.state_name}")
 
 
-def ledger_account(run_id: UUID) -> RunReceipt | None:
-    """Return what the ledger says of a run; None if it never opened one.
-
-    A run whose process died is marked as crashed first, so that it is not reported as
-    running.
-    """
-    from etl import pipeline
-    from etl.db import connect
-    from etl.report.receipt import read_receipt
-    from etl.settings import load_settings
-
-    engine = connect(load_settings())
-    try:
-        pipeline.sweep_dead_runs(engine)
-        return read_receipt(engine, run_id)
-    finally:
-        engine.dispose()
-
-
-def is_open(receipt: RunReceipt | None) -> bool:
-    """Tell whether a run is still at work, by the ledger."""
-    return receipt is not None and receipt.status == "running"
-
-
-def text(receipt: RunReceipt | None) -> str:
-    """Return the receipt for people."""
-    if receipt is None:
-        return ""
+def account(ended: FlowRun, address: str) -> Result:
+    """Report a run that has ended, from the ledger."""
+    from etl.flows.account import ledger_account
     from etl.report.render import as_text
 
-    return as_text(receipt)
+    try:
+        receipt = ledger_account(UUID(ended.id))
+    except EtlError as error:  # the database is away: say what Prefect knows
+        known = f"{ended.state_name}: {ended.message}"
+        return Result(told(ended, address), known, error)
+    return Result(
+        data=(receipt.to_dict() if receipt else {}) | told(ended, address),
+        text=as_text(receipt) if receipt else "",
+        error=verdict(ended.state, ended.message, receipt),
+    )
+
+
+def is_alive(run: FlowRun) -> bool:
+    """Tell whether the run's process is at work."""
+    from etl.flows.account import is_at_work
+
+    return is_at_work(UUID(run.id))
 
 
 def told(run: FlowRun, address: str) -> dict[str, Any]:
@@ -187,7 +173,8 @@ def told(run: FlowRun, address: str) -> dict[str, Any]:
 
 def ui_url(api: PrefectApi) -> str:
     """Return the address at which a browser reaches Prefect."""
-    return os.environ.get("PREFECT_UI_URL", "").rstrip("/") or api.url.removesuffix("/api")
+    given = os.environ.get("PREFECT_UI_URL", "").rstrip("/")
+    return given or api.url.removesuffix("/api")
 
 
 def main() -> int:

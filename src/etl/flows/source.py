@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from prefect import State, flow, task
+from prefect import State, Task, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from sqlalchemy import Engine
@@ -25,7 +27,10 @@ from etl.specs.registry import SOURCES
 
 logger = logging.getLogger(__name__)
 
-RETRY_DELAYS_SECONDS = [2, 10, 60]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RETRY_DELAYS_SECONDS = [2.0, 10.0, 60.0]
 DEFAULT_INPUT = "sample"
 
 
@@ -39,26 +44,35 @@ def is_retryable(task: object, run: TaskRun, state: State[object]) -> bool:
     return True
 
 
-retrying = {
-    "retries": len(RETRY_DELAYS_SECONDS),
-    "retry_delay_seconds": RETRY_DELAYS_SECONDS,
-    "retry_jitter_factor": 0.5,
-    "retry_condition_fn": is_retryable,
-    # What a step leaves is in the raw store and the database, never in Prefect.
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-}
+def step(function: Callable[P, R]) -> Task[P, R]:
+    """Make a task of a function: tried again where that may help, no result kept.
+
+    What a step leaves is in the raw store and the database, never in Prefect.
+    """
+    return task(
+        retries=len(RETRY_DELAYS_SECONDS),
+        retry_delay_seconds=RETRY_DELAYS_SECONDS,
+        retry_jitter_factor=0.5,
+        retry_condition_fn=is_retryable,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )(function)
 
 
-@task(**retrying)
+@step
 def extract(source: str, input_text: str) -> RawFile:
     """Bring the input of a source into the raw store."""
     return inputs.fetch(SOURCES[source], input_text, load_settings())
 
 
-@task(**retrying)
+@step
 def load(
-    engine: Engine, source: str, run_id: UUID, raw: RawFile, complete: bool, reload: bool
+    engine: Engine,
+    source: str,
+    run_id: UUID,
+    raw: RawFile,
+    complete: bool,
+    reload: bool,
 ) -> SourceReceipt:
     """Validate, transform and load one raw file, all or nothing."""
     return pipeline.load_source(
@@ -99,13 +113,14 @@ async def load_source(
                 run.run_id, source, input, complete=complete, reload=reload
             )
         run.open_sources.discard(source)
-    return await finish(run.receipt)
+        receipt = await run.close()
+    return await finish(receipt)
 
 
 async def extract_and_load(
     run_id: UUID, source: str, input_text: str, *, complete: bool, reload: bool
 ) -> None:
-    """Run the two tasks in threads; what goes wrong is in the ledger before it is raised."""
+    """Run the two tasks in threads; a failure is in the ledger before it is raised."""
     async with database() as engine:
         try:
             raw = await in_thread(extract, source, input_text)

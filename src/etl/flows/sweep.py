@@ -1,4 +1,4 @@
-"""Ends the flow runs that a dead worker left behind, so that none stays Running for ever.
+"""Ends the flow runs that a dead worker left behind, so that none stays Running.
 
 A run belongs to this worker if it carries the worker's name, or no name while no other
 worker of the pool is alive. It is dead if the process that was started for it is gone.
@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
+from uuid import UUID
 
 import httpx
 from prefect import Flow, State
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
+from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, StateType, WorkerStatus
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import PrefectHTTPStatusError, PrefectHTTPStatusError
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Crashed
 
 from etl import pipeline
@@ -32,8 +27,7 @@ from etl.flows.database import database, in_thread
 logger = logging.getLogger(__name__)
 
 WORKER_LABEL = "prefect.worker.name"
-# The client sends null for what it is not given, and the server refuses that.
-ALL_ROWS: Final = {"sort": FlowRunSort.START_TIME_DESC, "limit": 200}
+GONE = "its process is gone: the worker that had started it was stopped"
 UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
@@ -41,13 +35,7 @@ async def sweep(pool: str, worker: str) -> list[FlowRun]:
     """Mark dead runs as crashed, in Prefect and in the ledger; return Prefect's."""
     async with get_client() as client:
         alone = not await other_workers_online(client, pool, worker)
-        unfinished = await client.read_flow_runs(
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNFINISHED))
-            ),
-            **ALL_ROWS,
-        )
+        unfinished = await unfinished_runs(client, pool=pool)
         dead = [
             run
             for run in unfinished
@@ -78,7 +66,8 @@ async def other_workers_online(client: PrefectClient, pool: str, worker: str) ->
             return False  # a new server: the pool is not there yet
         raise
     return any(
-        other.name != worker and other.status == WorkerStatus.ONLINE for other in workers
+        other.name != worker and other.status == WorkerStatus.ONLINE
+        for other in workers
     )
 
 
@@ -103,37 +92,47 @@ def process_lives(run: FlowRun) -> bool:
 
 async def crash(client: PrefectClient, run: FlowRun) -> None:
     """Mark a run and the runs it started as crashed."""
-    lost = Crashed(message="its process is gone: the worker that had started it was stopped")
+    lost: State[Any] = Crashed(message=GONE)
     await client.set_flow_run_state(run.id, lost, force=True)
-    logger.warning("flow run %s crashed: %s", run.name, lost.message)
+    logger.warning("flow run %s crashed: %s", run.name, GONE)
     await end_children(client, run, lost)
 
 
-async def end_children(client: PrefectClient, run: FlowRun, state: State[Any]) -> None:
-    """Put the runs that a dead run had started, and that did not end, into its state."""
-    children = await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter.model_validate(
-            {"parent_flow_run_id": {"any_": [run.id]}}
-        ),
-        **ALL_ROWS,
+async def unfinished_runs(
+    client: PrefectClient, *, pool: str | None = None, parent: UUID | None = None
+) -> list[FlowRun]:
+    """Return the runs, of a pool or started by a run, that have not ended."""
+    wanted: dict[str, Any] = {"state": {"type": {"any_": UNFINISHED}}}
+    if parent:
+        wanted["parent_flow_run_id"] = {"any_": [parent]}
+    pools = WorkPoolFilter.model_validate({"name": {"any_": [pool]}}) if pool else None
+    return await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter.model_validate(wanted),
+        work_pool_filter=pools,
+        # Both are needed: what is left out is sent as null, which the server refuses.
+        sort=FlowRunSort.START_TIME_DESC,
+        limit=200,
     )
-    for child in children:
-        if child.state is None or not child.state.is_final():
-            same = State[Any](type=state.type, message=state.message)
-            await client.set_flow_run_state(child.id, same, force=True)
+
+
+async def end_children(client: PrefectClient, run: FlowRun, state: State[Any]) -> None:
+    """Put the unfinished runs that a dead run had started into its own state."""
+    for child in await unfinished_runs(client, parent=run.id):
+        same: State[Any] = State(type=state.type, message=state.message)
+        await client.set_flow_run_state(child.id, same, force=True)
 
 
 async def end_what_is_left(
     flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
 ) -> None:
-    """Clean up after a run that crashed or was cancelled; the worker calls this hook."""
+    """Clean up after a run that crashed or was cancelled; the worker's hook."""
     async with get_client() as client:
         await end_children(client, flow_run, state)
     await sweep_ledger()
 
 
 async def forget_worker(pool: str, worker: str) -> None:
-    """Remove a worker's entry, so that a dead one is not shown as online until it expires."""
+    """Remove a worker's entry: a dead one would look online until it expires."""
     async with get_client() as client:
         try:
             await client.request(

@@ -49,8 +49,9 @@ def verdict(state: str, message: str, receipt: RunReceipt | None) -> EtlError | 
         return RunStopped(f"the run was cancelled (ledger: {status})", "./etl run")
     if state == "CRASHED" or status == "crashed":
         return RunCrashed(
-            f"the run's process died: {message or 'no reason given'} (ledger: {status})",
-            "./etl logs prefect-worker; then ./etl run, which starts from a clean state",
+            f"the run's process died: {message or 'no reason given'} "
+            f"(ledger: {status})",
+            "./etl logs prefect-worker; then ./etl run, which starts clean",
         )
     if state == "COMPLETED" and status in GOOD_STATUSES:
         return None
@@ -65,9 +66,9 @@ def failed(receipt: RunReceipt) -> EtlError:
     """Return the error of a failed run: its sources, the reasons, the next command."""
     bad = {n: s for n, s in receipt.sources.items() if s.status != "loaded"}
     causes = [source.error for source in bad.values() if source.error]
-    kind = ContractBroken if any(c.code in CONTRACT_CODES for c in causes) else RunFailed
+    broken = any(cause.code in CONTRACT_CODES for cause in causes)
     hints = [cause.hint for cause in causes if cause.hint]
-    return kind(
+    return (ContractBroken if broken else RunFailed)(
         "; ".join(reason(name, source) for name, source in bad.items()),
         hints[0] if hints else f"./etl report {receipt.run_id}",
     )

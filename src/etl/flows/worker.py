@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -55,8 +56,8 @@ class PatientWorker(ProcessWorker):
             return await super().get_and_submit_flow_runs()
         except httpx.TransportError as error:
             logger.warning("Prefect's API is away (%s); waiting for it", error)
-            wait = lambda: wait_until_api_answers(  # noqa: E731
-                api_url(), within_seconds=OUTAGE_SECONDS
+            wait = partial(
+                wait_until_api_answers, api_url(), within_seconds=OUTAGE_SECONDS
             )
             await anyio.to_thread.run_sync(wait, abandon_on_cancel=True)
             logger.warning("Prefect's API is back")
@@ -71,9 +72,7 @@ async def serve(pool: str) -> None:
     worker = PatientWorker(
         work_pool_name=pool,
         name=name,
-        heartbeat_interval_seconds=int(
-            get_current_settings().worker.heartbeat_seconds
-        ),
+        heartbeat_interval_seconds=int(get_current_settings().worker.heartbeat_seconds),
     )
     async with anyio.create_task_group() as group:
         group.start_soon(stop_on_signal, group.cancel_scope)

@@ -1,0 +1,40 @@
+"""Runs the master flow in this process: no deployment, no worker, the same result."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from prefect import State
+
+from etl.flows.account import ledger_account
+from etl.flows.command import Result, say
+from etl.flows.master import master_flow as flow
+from etl.flows.verdict import verdict
+from etl.report.receipt import RunReceipt
+from etl.report.render import as_text
+
+
+async def to_the_end(parameters: dict[str, Any]) -> State[Any]:
+    """Await the flow; `asyncio.run` wants a coroutine, which a flow's call is not."""
+    return await flow(**parameters, return_state=True)
+
+
+def master_flow(**parameters: Any) -> RunReceipt:
+    """Run the flow to its end, print its receipt and return it.
+
+    Args:
+        parameters: Those of the flow: sources, inputs, complete, reload.
+
+    Raises:
+        SystemExit: The run failed; the exit code says how, as that of `./etl run`.
+    """
+    # The flow itself is `async def`: a bare call would only make a coroutine.
+    state = asyncio.run(to_the_end(parameters))
+    run_id = state.state_details.flow_run_id
+    receipt = ledger_account(run_id) if run_id else None
+    error = verdict(state.type.value, state.message or "", receipt)
+    say(Result({}, as_text(receipt) if receipt else "", error), json_wanted=False)
+    if error or receipt is None:
+        raise SystemExit(error.exit_code if error else 1)
+    return receipt
