@@ -5,6 +5,7 @@ check; the program below is what that command runs in the pipeline's image.
 
     python -m ci.healthcheck http URL
     python -m ci.healthcheck worker API_URL POOL
+    python -m ci.healthcheck tcp HOST PORT
     python -m ci.healthcheck            # what this container's environment tells of it
 
 Exit code 0: ready; 1: not yet, with what was seen instead on standard error.
@@ -16,12 +17,13 @@ import base64
 import http.client
 import json
 import os
+import socket
 import sys
 import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
-from ci.units import HttpProbe, Probe, SqlProbe
+from ci.units import HttpProbe, Probe, Service, SqlProbe
 
 ANSWER_WITHIN_S = 5.0
 PROGRAM = ("python", "-m", "ci.healthcheck")
@@ -43,6 +45,19 @@ def command(probe: Probe) -> tuple[str, ...]:
     return (*PROGRAM, "worker", probe.api_url, probe.pool)
 
 
+def from_elsewhere(service: Service) -> tuple[str, ...]:
+    """Return the arguments by which another container asks after a service.
+
+    A database is asked for a connection only: nobody else needs its password.
+    """
+    probe = service.probe
+    if isinstance(probe, SqlProbe):
+        return ("tcp", service.name, str(service.ports[0].inside))
+    if isinstance(probe, HttpProbe):
+        return ("http", probe.url)
+    return ("worker", probe.api_url, probe.pool)
+
+
 def seen_instead(arguments: list[str]) -> str | None:
     """Ask once; return None when ready, else what was seen."""
     try:
@@ -51,6 +66,8 @@ def seen_instead(arguments: list[str]) -> str | None:
                 request(url)
             case ["worker", api, pool]:
                 return worker_missing(api, pool)
+            case ["tcp", host, port]:
+                socket.create_connection((host, int(port)), ANSWER_WITHIN_S).close()
             case []:
                 return container_unhealthy()
             case _:

@@ -14,6 +14,9 @@ from urllib.parse import quote
 
 from ci.errors import UsageError
 
+# More deaths than that in that time, and a service has failed for good.
+RESTARTS, RESTARTS_WITHIN_S = 3, 60.0
+
 
 class Condition(Enum):
     """What must be true of a unit before one that needs it starts."""

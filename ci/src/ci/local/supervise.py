@@ -18,12 +18,20 @@ from ci.errors import StackError, UnitFailed
 from ci.local.child import Child
 from ci.local.launch import Launch, Launcher
 from ci.local.state import Running, State
-from ci.units import Condition, HttpProbe, Job, Service, SqlProbe, Stack
+from ci.units import (
+    RESTARTS,
+    RESTARTS_WITHIN_S,
+    Condition,
+    HttpProbe,
+    Job,
+    Service,
+    SqlProbe,
+    Stack,
+)
 
 log = logging.getLogger(__name__)
 
 HURRY_S = 1.0  # for each service
-RESTARTS, WITHIN_S = 3, 60.0  # more deaths than that in that time, and it has failed
 
 
 class Supervisor:
@@ -152,7 +160,7 @@ class Supervisor:
         """Decide whether a service that died is started again, or has failed."""
         now = time.monotonic()
         one.deaths.append(now)
-        while now - one.deaths[0] > WITHIN_S:
+        while now - one.deaths[0] > RESTARTS_WITHIN_S:
             one.deaths.popleft()
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         if not one.was_ready or len(one.deaths) > RESTARTS:
