@@ -26,7 +26,7 @@ from etl.errors import ConfigError, EtlError, SourceChanged, SourceUnavailable
 from etl.settings import Settings
 
 TIMEOUT = httpx.Timeout(120, connect=10)
-BACK_OFF = wait_random_exponential(multiplier=0.5, max=30)
+LONGEST_WAIT_S = 30
 TALKATIVE = ("httpx", "httpcore.connection", "httpcore.http11")
 STRUCK = "***"
 
@@ -54,6 +54,7 @@ class ApiClient:
         self._key = key.get_secret_value()
         self._pause_s = settings.nass_api_pause_s
         self._budget_s = settings.nass_api_budget_s
+        self._back_off = wait_random_exponential(self._pause_s, LONGEST_WAIT_S)
         self._last = 0.0
         self._filter = KeyFilter(self._key)
 
@@ -79,7 +80,7 @@ class ApiClient:
         """
         retrying = Retrying(
             retry=retry_if_exception_type(TryAgain),
-            wait=_wait,
+            wait=self._wait,
             stop=stop_before_delay(self._budget_s),
             reraise=True,
         )
@@ -108,6 +109,12 @@ class ApiClient:
         if wait > 0:
             time.sleep(wait)
         self._last = time.monotonic()
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Back off with jitter, at least as long as the server asked for."""
+        error = state.outcome and state.outcome.exception()
+        asked = error.wait_s if isinstance(error, TryAgain) else 0.0
+        return max(asked, self._back_off(state))
 
     def _understand(self, response: httpx.Response) -> dict[str, Any]:
         status = response.status_code
@@ -155,10 +162,3 @@ def _asked(response: httpx.Response) -> float:
     """Return the seconds that the server asked us to wait; a date counts as none."""
     asked = response.headers.get("Retry-After", "")
     return float(asked) if asked.isdigit() else 0.0
-
-
-def _wait(state: RetryCallState) -> float:
-    """Back off with jitter, at least as long as the server asked for."""
-    error = state.outcome and state.outcome.exception()
-    asked = error.wait_s if isinstance(error, TryAgain) else 0.0
-    return max(asked, BACK_OFF(state))
