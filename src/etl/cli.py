@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from etl.errors import EtlError
     from etl.report.listing import Listing
+    from etl.settings import Settings
 
 VERBS: Mapping[str, str] = {
     "runs": "list the latest runs and what each source came to",
@@ -88,22 +91,33 @@ def parse_filters(parser: Parser, words: Sequence[str]) -> dict[str, str]:
 
 def call(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Run a verb; return its data and the text for people."""
-    from etl.report.listing import list_sources
-
     if args.verb == "sources":
+        from etl.report.listing import list_sources
+
         return as_table(list_sources(args.source))
 
     from etl.db import connect
-    from etl.report.listing import find_run, list_rejects, list_runs
     from etl.settings import load_settings
 
     settings = load_settings()
     engine = connect(settings)
+    try:
+        return ask(engine, settings, args)
+    finally:
+        engine.dispose()
+
+
+def ask(
+    engine: Engine, settings: Settings, args: argparse.Namespace
+) -> tuple[dict[str, Any], str]:
+    """Run a verb that asks the database."""
+    from etl.report.listing import find_run, list_rejects, list_runs
+    from etl.report.receipt import read_receipt
+    from etl.report.render import as_text
+    from etl.report.trace import trace
+
     match args.verb:
         case "report":
-            from etl.report.receipt import read_receipt
-            from etl.report.render import as_text
-
             receipt = read_receipt(engine, find_run(engine, args.run))
             return receipt.to_dict(), as_text(receipt)
         case "rejects":
@@ -113,8 +127,6 @@ def call(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
         case "runs":
             listing = list_runs(engine, limit=args.limit)
         case _:
-            from etl.report.trace import trace
-
             listing = trace(engine, settings, args.filters, limit=args.limit)
     return as_table(listing)
 

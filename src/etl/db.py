@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from etl.errors import (
     ConfigError,
@@ -85,29 +85,34 @@ def translated_errors() -> Iterator[None]:
 
 def meaning(error: BaseException) -> EtlError:
     """Return what a driver's error means for the reader."""
-    what = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    what = next(iter(str(error).strip().splitlines()), repr(error))
     match error:
         case psycopg.errors.DiskFull():
             return DatabaseUnavailable(
                 f"the database has no space left: {what}", "df -h; then run again"
             )
-        case psycopg.errors.IntegrityError() | IntegrityError():
+        case psycopg.errors.LockNotAvailable() | psycopg.errors.DeadlockDetected():
+            return DatabaseUnavailable(
+                f"somebody else is using the same tables: {what}",
+                "run again; who it is: ./etl psql -- -c 'TABLE pg_stat_activity'",
+            )
+        case psycopg.OperationalError() | psycopg.InterfaceError():
+            return DatabaseUnavailable(
+                f"the database is not available: {what}", "./etl status"
+            )
+        case psycopg.IntegrityError() | psycopg.DataError():
             return DataError(
                 f"the rows break a rule of the database: {what}",
-                "this is a rule that validation missed; report it with the input",
+                "a rule that validation missed: report it with the input",
             )
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
             return SchemaOutdated(
-                f"the schema is not complete: {what}", "./etl migrate"
+                f"the schema is not that of this code: {what}", "./etl migrate"
             )
         case psycopg.errors.InsufficientPrivilege():
             return ConfigError(
                 f"the database role may not do this: {what}",
                 "let the role of DATABASE_URL own the database",
             )
-        case psycopg.ProgrammingError() | ProgrammingError():
-            return EtlError(f"the database refused a statement: {what}", "report it")
         case _:
-            return DatabaseUnavailable(
-                f"the database is not available: {what}", "./etl status"
-            )
+            return EtlError(f"the database refuses a statement: {what}", "report it")

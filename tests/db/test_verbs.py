@@ -1,0 +1,117 @@
+"""The verbs of the data, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from etl.cli import VERBS, main
+
+
+@pytest.fixture
+def etl(
+    lab: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Any:
+    """Run a verb on the test's database; return exit code, output and errors."""
+    url = lab.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("ETL_RAW_DIR", str(lab.store.root))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = main(words)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_rejects_are_listed(lab: Any, table: Any, etl: Any) -> None:
+    table.set(5, "VALUE", "[red]oops[/red]").set(7, "YEAR", "never")
+    lab.nass(table.text())
+    code, out, err = etl("rejects")
+    assert (code, err) == (0, "")
+    assert "[red]oops[/red]" in out
+    assert "not_a_year" in out
+    assert "2 of 2 rejects" in out
+    code, out, _ = etl("rejects", "--limit", "1", "--source", "nass", "--json")
+    (reject,) = json.loads(out)["data"]["rejects"]
+    assert (reject["line"], reject["rule"]) == (5, "not_a_number")
+    assert reject["raw_text"].startswith("SURVEY\t")
+
+
+def test_run_is_found_by_the_start_of_its_id(lab: Any, table: Any, etl: Any) -> None:
+    lab.nass(table.text())
+    (run,) = json.loads(etl("runs", "--limit", "1", "--json")[1])["data"]["runs"]
+    code, out, _ = etl("report", run["run_id"][:13])
+    assert code == 0
+    assert out.startswith(f"run {run['run_id']}: succeeded")
+    data = json.loads(etl("report", "--json")[1])["data"]
+    assert data["sources"]["nass"]["inserted"] == 238
+
+
+def test_trace_leads_to_file_and_line(lab: Any, table: Any, etl: Any) -> None:
+    lab.nass(table.text())
+    lab.nass(table.set(2, "VALUE", "77").text())
+    code, out, _ = etl("trace", "--value", "77", "--county-code=021", "--json")
+    (figure,) = json.loads(out)["data"]["figures"]
+    assert code == 0
+    assert figure["raw_line"] == 2
+    assert figure["raw_text"] == table.lines()[1]
+    assert lab.store.path(figure["sha256"]).is_file()
+    assert [one["change"] for one in figure["earlier"]] == ["updated"]
+    assert "made_up.tsv" in etl("trace", "--value", "77")[1]
+
+
+def test_trace_takes_values_as_values(etl: Any) -> None:
+    code, out, _ = etl("trace", "--commodity", "x'; DROP TABLE core_nass__value; --")
+    assert (code, out.splitlines()[0]) == (0, "no figures")
+
+
+def test_sources(etl: Any) -> None:
+    assert "geography" in etl("sources")[1]
+    assert "CV_%" in etl("sources", "nass")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["trace", "--comodity", "CORN"], "did you mean --commodity?"),
+        (["trace"], "./etl trace --commodity"),
+        (["trace", "CORN"], "--help"),
+        (["rejects", "--run", "zzz"], "./etl runs"),
+        (["rejects", "--source", "nas"], "did you mean nass?"),
+        (["rejects", "--limit", "many"], "--help"),
+        (["runs", "--bogus"], "--help"),
+        (["bogus"], "--help"),
+    ],
+)
+def test_usage_errors_say_what_to_type(etl: Any, words: list[str], told: str) -> None:
+    code, out, err = etl(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert told in err.splitlines()[1]
+    code, out, err = etl(*words, "--json")
+    assert (code, err) == (2, "")
+    assert json.loads(out)["error"]["code"] == "CONFIG"
+
+
+def test_database_that_is_away(etl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@/none?host=/nowhere")
+    code, _, err = etl("runs")
+    assert code == 1
+    assert "fix: ./etl status" in err
+
+
+def test_help_of_the_verbs_costs_no_import() -> None:
+    """The stack's program reads VERBS each time it prints its help."""
+    code = "import sys, etl.cli; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    heavy = {"sqlalchemy", "polars", "psycopg", "pydantic", "prefect", "rich"}
+    assert not heavy & set(done.stdout.split())
+    assert all(text and "\n" not in text for text in VERBS.values())
