@@ -202,3 +202,34 @@ def test_california_file(lab: Any) -> None:
     assert same.counts == Counts(read=66_984, kept=66_984, unchanged=66_984)
     again = lab.nass(raw, reload=True)
     assert again.counts == Counts(read=66_984, kept=66_984, unchanged=66_984)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ['say "x"', "a,b", "a\rb", "\\.", "\\N", "NULL", "", "é – ½", "a\x1fb", "\x01"],
+)
+def test_text_arrives_as_it_was(lab: Any, table: Any, odd: str) -> None:
+    receipt = lab.nass(table.set(5, "DOMAINCAT_DESC", odd).text())
+    assert receipt.counts.kept == 238
+    stored = lab.one("SELECT domain_category FROM out_nass__values WHERE raw_line = 5")
+    assert stored == (odd or None)
+
+
+def test_json_may_hold_what_a_line_cannot(lab: Any, table: Any) -> None:
+    record = dict(zip(map(str.lower, table.header), table.rows[0], strict=True))
+    record |= {"Value": "(D)", "CV (%)": None, "domaincat_desc": "a\tb\nc"}
+    del record["value"], record["cv_%"]
+    receipt = lab.nass(lab.file(json.dumps({"data": [record]})))
+    assert receipt.counts.inserted == 1
+    assert lab.rows("SELECT domain_category, value_flag FROM out_nass__values") == [
+        ("a\tb\nc", "(D)")
+    ]
+
+
+def test_cells_that_would_join_to_one_key_stay_apart(lab: Any, table: Any) -> None:
+    """Ids are made of joined cells; where the joint falls has to matter."""
+    table.rows = [table.rows[0], list(table.rows[0])]
+    table.set(2, "DOMAIN_DESC", "a\x1fb").set(2, "DOMAINCAT_DESC", "c")
+    table.set(3, "DOMAIN_DESC", "a").set(3, "DOMAINCAT_DESC", "b\x1fc")
+    receipt = lab.nass(table.text())
+    assert receipt.counts.inserted == 2
