@@ -8,10 +8,11 @@ from prefect import State, flow
 
 from etl import pipeline
 from etl.errors import ConfigError
+from etl.extract.inputs import SAMPLE
 from etl.flows.ledger import ledger_run
 from etl.flows.order import run_in_order
 from etl.flows.outcome import finish
-from etl.flows.source import DEFAULT_INPUT, load_source
+from etl.flows.source import load_source
 from etl.flows.sweep import end_what_is_left
 
 
@@ -36,7 +37,7 @@ async def master_flow(
         reload: Load inputs even if they were loaded before.
     """
     graph = pipeline.plan(sources)
-    given = dict.fromkeys(graph, DEFAULT_INPUT) | (inputs or {})
+    given = dict.fromkeys(graph, SAMPLE) | (inputs or {})
     refuse_strangers([*given, *(complete or [])], graph)
 
     async with ledger_run(list(graph), given) as run:
@@ -64,7 +65,7 @@ def refuse_strangers(named: Iterable[str], chosen: Collection[str]) -> None:
     if strangers:
         pipeline.plan(strangers)  # knows better what to say of a name that is no source
         raise ConfigError(
-            f"there is an input for {', '.join(strangers)}, which the run does not load; "
-            f"it loads {', '.join(chosen)}",
+            f"there is an input for {', '.join(strangers)}, "
+            f"but the run loads {', '.join(chosen)} only",
             "name it as a source too, or leave its input out",
         )

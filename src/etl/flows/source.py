@@ -31,7 +31,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 RETRY_DELAYS_SECONDS = [2.0, 10.0, 60.0]
-DEFAULT_INPUT = "sample"
 
 
 def is_retryable(task: object, run: TaskRun, state: State[object]) -> bool:
@@ -89,7 +88,7 @@ def load(
 )
 async def load_source(
     source: str,
-    input: str = DEFAULT_INPUT,
+    input: str = inputs.SAMPLE,
     complete: bool = False,
     reload: bool = False,
     run_id: UUID | None = None,

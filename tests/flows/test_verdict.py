@@ -1,0 +1,62 @@
+"""What a run came to: the worse of what Prefect and the ledger say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from etl.flows.verdict import verdict
+from etl.report.receipt import (
+    ErrorReceipt,
+    RunReceipt,
+    RunStatus,
+    SourceReceipt,
+)
+
+
+def receipt(status: RunStatus, *errors: str) -> RunReceipt:
+    """Return the receipt of a run whose sources failed with these codes."""
+    sources = {
+        code: SourceReceipt(code, "failed", error=ErrorReceipt(code, "why", "do this"))
+        for code in errors
+    }
+    now = datetime.now(UTC)
+    return RunReceipt(UUID(int=0), status, "test", sources, "r", "l", now, now)
+
+
+@pytest.mark.parametrize("status", ["succeeded", "partial"])
+def test_a_completed_run_that_loaded_everything_is_a_success(status: RunStatus) -> None:
+    assert verdict("COMPLETED", "", receipt(status)) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "code", "exit_code"),
+    [
+        ("FAILED", receipt("failed", "DATA"), "CONTRACT_BROKEN", 5),
+        ("FAILED", receipt("failed", "SOURCE_CHANGED"), "CONTRACT_BROKEN", 5),
+        ("FAILED", receipt("failed", "SOURCE_UNAVAILABLE"), "RUN_FAILED", 1),
+        ("COMPLETED", receipt("failed", "SOURCE_UNAVAILABLE"), "RUN_FAILED", 1),
+        ("COMPLETED", receipt("running"), "RUN_FAILED", 1),
+        ("COMPLETED", None, "RUN_FAILED", 1),
+        ("FAILED", receipt("succeeded"), "RUN_FAILED", 1),
+        ("COMPLETED", receipt("crashed"), "RUN_CRASHED", 1),
+        ("CRASHED", receipt("succeeded"), "RUN_CRASHED", 1),
+        ("CRASHED", None, "RUN_CRASHED", 1),
+        ("CANCELLED", receipt("failed"), "RUN_CANCELLED", 1),
+    ],
+)
+def test_the_worse_of_both_accounts_wins(
+    state: str, given: RunReceipt | None, code: str, exit_code: int
+) -> None:
+    error = verdict(state, "a reason", given)
+    assert error is not None
+    assert (error.code, error.exit_code) == (code, exit_code)
+
+
+def test_a_failed_run_names_its_sources_and_what_to_do() -> None:
+    error = verdict("FAILED", "", receipt("failed", "DATA"))
+    assert error is not None
+    assert error.message == "DATA failed: why"
+    assert error.hint == "do this"
