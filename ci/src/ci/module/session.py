@@ -1,0 +1,87 @@
+"""One call's stack: brings units up in order, each once, and runs jobs on them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import anyio
+import dagger
+
+from ci.containers import Containers
+from ci.errors import TimedOut
+from ci.units import Service, Stack
+
+BUSY = (
+    "another session may hold the volume; end it, or take another one: --project NAME"
+)
+
+
+class Session:
+    """The services that a call has started; they live until the call ends."""
+
+    def __init__(self, containers: Containers) -> None:
+        self.containers = containers
+        self._done: dict[str, anyio.Event] = {}
+
+    @property
+    def stack(self) -> Stack:
+        """The description that is being run."""
+        return self.containers.stack
+
+    async def ensure(self, names: Iterable[str]) -> None:
+        """Bring units up, and all they need; independent ones side by side.
+
+        Dagger tells of a started service only when it is healthy, so a need of STARTED
+        is met a little later here than elsewhere. The first failure ends all: the error
+        of a failed command passes on as it is, and with it its exit code.
+        """
+        missing = [n for n in self.stack.closure(names) if n not in self._done]
+        self._done |= {name: anyio.Event() for name in missing}
+        try:
+            async with anyio.create_task_group() as group:
+                for name in missing:
+                    group.start_soon(self._bring_up, name)
+        except BaseExceptionGroup as failures:
+            raise first_error(failures) from None
+
+    async def run(
+        self, name: str, *arguments: str, inputs: dagger.Directory | None = None
+    ) -> dagger.Container:
+        """Run a job on what it needs; return its container after it has succeeded."""
+        container = await self.ready(name)
+        if inputs:
+            container = container.with_mounted_directory("/inputs", inputs)
+        command = [*self.stack.unit(name).command, *arguments]
+        return await container.with_exec(command).sync()
+
+    async def ready(self, name: str) -> dagger.Container:
+        """Return a job's container, not run yet, with what it needs up."""
+        await self.ensure(self.stack.unit(name).needs)
+        return self.containers.job(name)
+
+    async def _bring_up(self, name: str) -> None:
+        unit = self.stack.unit(name)
+        for need in unit.needs:
+            await self._done[need].wait()
+        try:
+            with anyio.fail_after(unit.within_s):
+                if isinstance(unit, Service):
+                    await self.containers.service(name).start()
+                else:
+                    job = self.containers.job(name)
+                    await job.with_exec(list(unit.command)).sync()
+        except TimeoutError:
+            late = f"{name} was not ready after {unit.within_s:.0f} s"
+            raise TimedOut(late, BUSY if unit.volumes else "") from None
+        except dagger.DaggerError:
+            sys.stderr.write(f"etl: {name} failed; its own words are in its log\n")
+            raise
+        self._done[name].set()
+
+
+def first_error(group: BaseException) -> BaseException:
+    """Unwrap nested groups down to the first error in them."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group

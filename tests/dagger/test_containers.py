@@ -1,0 +1,220 @@
+"""Units of the stack as containers: equal to the description, in every respect."""
+
+from __future__ import annotations
+
+import pytest
+from dagger import dag
+from tests.dagger.engine import Engine
+from tests.dagger.read import Box, every_step, service_name
+
+from ci import healthcheck, images, inside
+from ci.cluster import ensure_sql
+from ci.containers import CLUSTER_SQL, ENSURE, INIT
+from ci.main import Etl
+from ci.module.session import Session
+from ci.units import Runtime, Service
+
+pytestmark = pytest.mark.anyio
+
+IMAGES = {Runtime.PIPELINE: "stage runtime", Runtime.POSTGRES: images.POSTGRES}
+
+
+async def opened(engine: Engine, **options: object) -> Session:
+    """Open a session of the module, with these constructor arguments."""
+    return await Etl(source=dag.directory(), **options).session()
+
+
+async def test_every_service_is_the_description_s(engine: Engine) -> None:
+    session = await opened(engine)
+    for name, unit in session.stack.services.items():
+        await session.containers.service(name).start()
+        started = engine.happened("Service.start")[-1]
+        box = Box(started)
+        assert service_name(started) == name
+        assert box.image == IMAGES[unit.runtime]
+        own = {"POSTGRES_PASSWORD"} if unit.cluster else set()
+        assert {k: v for k, v in box.variables.items() if k not in own} == dict(
+            unit.environment
+        )
+        ports = [call["port"] for call in started.calls("withExposedPort")]
+        assert ports == [port.inside for port in unit.ports]
+        needed = [n for n in session.stack.closure([name]) if n != name]
+        assert list(box.bindings) == [n for n in needed if n in session.stack.services]
+        command = started.call("asService")["args"]
+        assert command[-len(unit.command) :] == list(unit.command)
+        assert command[:2] == [INIT, unit.stop_signal.name.removeprefix("SIG")]
+        assert command[2] == f"{unit.stop_within_s:.0f}"
+        assert INIT in box.files
+
+
+async def test_health_is_the_stack_s_probe_each_second_and_bounded(
+    engine: Engine,
+) -> None:
+    session = await opened(engine)
+    for name, unit in session.stack.services.items():
+        await session.containers.service(name).start()
+        health = Box(engine.happened("Service.start")[-1]).health
+        assert health["args"] == list(healthcheck.command(unit.probe))
+        assert health["interval"] == "1s"
+        assert health["retries"] == int(unit.within_s)
+
+
+async def test_the_database_alone_has_a_volume_that_only_one_may_use(
+    engine: Engine,
+) -> None:
+    session = await opened(engine, project="pond", epoch=3)
+    volumes = {}
+    for name in session.stack.services:
+        await session.containers.service(name).start()
+        volumes |= Box(engine.happened("Service.start")[-1]).volumes
+    data = session.stack.services["db"].volumes["pgdata"]
+    # The image keeps its data in 18/docker below this: a sub-folder of the volume.
+    assert volumes[data] == {
+        "key": "pond-pgdata-18-3",
+        "sharing": "LOCKED",
+        "owner": "",
+    }
+    assert volumes[inside.RAW] == {
+        "key": "pond-rawdata-3",
+        "sharing": "SHARED",
+        "owner": inside.USER,
+    }
+    assert len(volumes) == 2
+
+
+async def test_postgres_is_set_up_at_each_start_and_stopped_fast(
+    engine: Engine,
+) -> None:
+    session = await opened(engine)
+    unit = session.stack.services["db"]
+    await session.containers.service("db").start()
+    (started,) = engine.happened("Service.start")
+    box = Box(started)
+    assert unit.cluster is not None
+    assert box.files[CLUSTER_SQL] == ensure_sql(unit.cluster)
+    command = started.call("asService")["args"]
+    assert command[:2] == [INIT, "INT"]
+    assert command[4:8] == [ENSURE, CLUSTER_SQL, "docker-entrypoint.sh", "postgres"]
+    assert box.secrets["POSTGRES_PASSWORD"] == box.secrets["PGPASSWORD"]
+
+
+async def test_a_service_is_one_object_however_many_bind_it(engine: Engine) -> None:
+    """Two that differ in anything would be two servers on one volume."""
+    session = await opened(engine)
+    await session.ensure(session.stack.services)
+    jobs = [await session.run(name) for name in ("run-etl", "dump")]
+    assert len(jobs) == 2
+    databases = {
+        box.bindings["db"].key
+        for _, made in engine.events
+        if "db" in (box := Box(made)).bindings
+    }
+    started = [s for s in engine.happened("Service.start") if service_name(s) == "db"]
+    assert len(databases) == len(started) == 1
+
+
+async def test_secrets_are_secrets_wherever_they_stand(engine: Engine) -> None:
+    key, word = dag.set_secret("k", "canary-key"), dag.set_secret("w", "canary-word")
+    engine.answers["Secret.plaintext"] = "canary-7f3a"
+    session = await opened(engine, nass_api_key=key, postgres_password=word)
+    await session.ensure(session.stack.services)
+    await session.run("run-etl")
+    shown = [
+        step.arguments
+        for _, made in engine.events
+        for step in every_step(made)
+        if step.name in ("withEnvVariable", "withNewFile", "withExec", "asService")
+    ]
+    assert "canary-7f3a" not in str(shown)
+    worker = Box(
+        next(
+            s
+            for s in engine.happened("Service.start")
+            if service_name(s) == "prefect-worker"
+        )
+    )
+    for name in ("DATABASE_URL", "USDA_NASS_API_KEY", "PREFECT_API_AUTH_STRING"):
+        assert name in worker.secrets
+
+
+async def test_every_job_runs_the_description_s_command(engine: Engine) -> None:
+    session = await opened(engine)
+    for name, unit in session.stack.units.items():
+        if isinstance(unit, Service) or name == "test":
+            continue
+        await session.run(name, "argument")
+        box = Box(engine.happened("Container.sync")[-1])
+        assert box.commands == [[*unit.command, "argument"]]
+        variables = box.variables
+        assert variables.pop("ETL_CALL")
+        assert variables == dict(unit.environment)
+        assert {path: v["key"] for path, v in box.volumes.items()} == {
+            path: f"biocirv-etl-{volume}-0" for volume, path in unit.volumes.items()
+        }
+
+
+async def test_no_cache_knows_a_job_of_another_call(engine: Engine) -> None:
+    """A job changes or reads what is outside its container."""
+    for _ in range(2):
+        await (await opened(engine)).run("history")
+    first, second = engine.happened("Container.sync")
+    assert Box(first).variables["ETL_CALL"] != Box(second).variables["ETL_CALL"]
+
+
+async def test_units_come_up_in_order_and_once(engine: Engine) -> None:
+    session = await opened(engine)
+    await session.run("run-etl")
+    happened = [
+        service_name(made) if event == "Service.start" else Box(made).commands[-1][0:3]
+        for event, made in engine.events
+        if event in ("Service.start", "Container.sync")
+    ]
+    assert happened[0] == "db"
+    assert sorted(map(str, happened)) == sorted(
+        map(
+            str,
+            [
+                "db",
+                "prefect-server",
+                "prefect-worker",
+                ["alembic", "upgrade", "head"],
+                ["python", "-m", "etl.flows.deploy"],
+                ["python", "-m", "etl.flows.run"],
+            ],
+        )
+    )
+    position = {str(what): place for place, what in enumerate(happened)}
+    assert position["['alembic', 'upgrade', 'head']"] < position["prefect-worker"]
+    assert happened[-1] == ["python", "-m", "etl.flows.run"]
+    before = len(engine.events)
+    await session.ensure(session.stack.services)
+    assert len(engine.events) == before
+
+
+async def test_a_database_brought_in_takes_the_place_of_ours(engine: Engine) -> None:
+    engine.answers |= {"Secret.plaintext": "word", "Port.port": 6000}
+    theirs = dag.address("tcp://localhost:6000").service()
+    session = await opened(
+        engine, postgres=theirs, postgres_password=dag.set_secret("w", "word")
+    )
+    await session.run("setup-db")
+    box = Box(engine.happened("Container.sync")[-1])
+    assert box.bindings["db"].calls("address") == [{"value": "tcp://localhost:6000"}]
+    assert "@db:6000/biocirv_db" in box.secrets["DATABASE_URL"]
+    assert not any("from" in str(step) for _, m in engine.events for step in m.steps)
+
+
+async def test_a_managed_database_needs_no_service(engine: Engine) -> None:
+    engine.answers["Secret.plaintext"] = (
+        "postgresql://me:canary-7f3a@pond.example.org/figures"
+    )
+    session = await opened(
+        engine,
+        database_url=dag.set_secret("u", "x"),
+        prefect_database_url=dag.set_secret("p", "x"),
+    )
+    assert "db" not in session.stack.units
+    await session.run("setup-db")
+    box = Box(engine.happened("Container.sync")[-1])
+    assert box.bindings == {}
+    assert "pond.example.org" in box.secrets["DATABASE_URL"]
