@@ -40,6 +40,8 @@ VERBS: Mapping[str, str] = {
 # words are still ours.
 PASSING = {"psql": 0, "exec": 1, "test": 0}
 OWN_FLAGS = ("-h", "--help", "--json", "--debug", "--prefect", "--engine")
+# Verbs that take a while say at once where they are at work; the others just answer.
+SPEAKING = ("run", "up", "down", "restart", "deploy", "migrate")
 ENTRY_POINTS = "etl.verbs"
 EXAMPLES = """\
 examples:
@@ -224,6 +226,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the reader of our output has left: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
+    except Exception as error:  # noqa: BLE001 - the edge: people get no traceback
+        if debug:
+            raise
+        what = f"unexpected {type(error).__name__}: {error}"
+        result = failed(StackError(what, "the same command with --debug says more"))
     write(result, as_json=as_json, duration_s=time.monotonic() - started)
     sys.exit(result.exit_code)
 
@@ -238,7 +245,7 @@ def call(args: argparse.Namespace) -> Result:
 
     home = find_home(CHECKOUT, os.environ)
     progress = Progress(quiet=args.json)
-    if args.verb not in ("status", "logs", "psql", "exec", "test"):
+    if args.verb in SPEAKING:
         progress.say(f"etl {args.verb}: local engine, state in {home.root}")
     engine = LocalEngine(CHECKOUT, home, read_settings(os.environ, CHECKOUT / ".env"))
     context = verbs.Context(engine, progress, CHECKOUT, args.json)

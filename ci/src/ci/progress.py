@@ -59,9 +59,10 @@ class Progress:
             print(line, file=self._stream, flush=True)
 
     def unit_changed(self, state: dict[str, Any]) -> None:
-        """Show a unit's new state."""
+        """Show a unit's new state. What was there before we asked is no progress."""
         name, status = state["name"], state["status"]
-        if status == "stopped":
+        there = state.get("already") and status in ("ready", "completed")
+        if status == "stopped" or there:
             return
         if name not in self._units or self._units[name]["status"] in (
             "waiting",

@@ -64,7 +64,7 @@ class Client:
                 message: Event = json.loads(line)
                 if "event" in message:
                     if watch:
-                        watch(message["event"])
+                        watch(message["event"] | {"already": "already" in message})
                 elif "error" in message:
                     raise failure(message["error"])
                 else:

@@ -122,7 +122,7 @@ class Control:
         changes, to_send = anyio.create_memory_object_stream[Message](EVENTS_KEPT)
         for one in self.supervisor.running.values():
             if one.state.status != "stopped":
-                changes.send_nowait({"event": asdict(one.state)})
+                changes.send_nowait({"event": asdict(one.state), "already": True})
         self._listeners.add(changes)
         try:
             async with anyio.create_task_group() as group:
