@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, text
 
 from etl.db import require_head, translated_errors
 from etl.errors import DataError, EtlError
@@ -26,6 +26,9 @@ from etl.specs.registry import require_source
 from etl.staging import Job, stage_input
 
 logger = logging.getLogger(__name__)
+
+LOCK_TIMEOUT = "5min"
+"""How long a load waits for somebody who locks its tables, before it is tried again."""
 
 
 def load_source(
@@ -65,6 +68,7 @@ def load_source(
 def _load(connection: Connection, job: Job, findings: Findings) -> SourceReceipt:
     """Do the load within a transaction, unless it has been done."""
     source = job.spec.name
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
     require_head(connection)
     require_open(connection, job.run_id)
     connection.execute(select(func.pg_advisory_xact_lock(source_key(source))))

@@ -88,7 +88,7 @@ class Lab:
         return self.rows(
             f"SELECT {columns}, 'now' AS what FROM out_nass__values UNION ALL "
             f"SELECT {columns}, change FROM out_nass__value_history "
-            "ORDER BY 1, 2, 3, 4, 9, 5"
+            "ORDER BY 1, 2, 3, 4, 8, 5"
         )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, text
 
 from etl import pipeline
 from etl.errors import DatabaseUnavailable, EtlError
@@ -116,3 +117,44 @@ def test_nothing_is_loaded_under_a_run_that_has_ended(lab: Any, table: Any) -> N
             lab.engine, "nass", run_id=run_id, raw=lab.file(table.text())
         )
     assert lab.one("SELECT count(*) FROM core_nass__value") == 0
+
+
+@pytest.mark.parametrize(
+    "table_in_use",
+    ["core_nass__series", "core_nass__value", "ledger_step", "ledger_cursor"],
+)
+def test_session_killed_inside_a_statement(
+    lab: Any, table: Any, server: Any, table_in_use: str
+) -> None:
+    """Somebody else's lock stops the load where the table is written; there it dies."""
+    lab.nass(table.text())
+    before = lab.contents()
+    revised = lab.file(table.set(2, "VALUE", "1").set(3, "UNIT_DESC", "NEW").text())
+    run_id = open_run(lab)
+    fragile = create_engine(lab.engine.url)
+    with server.owner() as owner, lab.engine.connect() as other:
+        other.execute(text(f"LOCK TABLE {table_in_use} IN EXCLUSIVE MODE"))
+        killer = threading.Thread(target=kill_who_waits, args=(owner, other))
+        killer.start()
+        with pytest.raises(DatabaseUnavailable):
+            pipeline.load_source(fragile, "nass", run_id=run_id, raw=revised)
+        killer.join()
+    fragile.dispose()
+    assert lab.contents() == before
+    retried = pipeline.load_source(lab.engine, "nass", run_id=run_id, raw=revised)
+    assert retried.counts == Counts(
+        read=238, kept=238, inserted=1, updated=1, unchanged=236
+    )
+
+
+def kill_who_waits(owner: Any, holder: Any) -> None:
+    """End the first session that waits for the holder's lock, then release the lock."""
+    query = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = %s AND wait_event_type = 'Lock' AND wait_event = 'relation'"
+    )
+    deadline = time.monotonic() + 20
+    while not owner.execute(query, [holder.engine.url.database]).fetchall():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    holder.rollback()

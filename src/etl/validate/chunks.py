@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 
 from etl.errors import DataError
 
-CHUNK_BYTES = 64 << 20
+CHUNK_BYTES = 16 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 
 
