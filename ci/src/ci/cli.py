@@ -226,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the reader of our output has left: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
-    except Exception as error:  # noqa: BLE001 - the edge: people get no traceback
+    except Exception as error:  # the edge: people get no traceback
         if debug:
             raise
         what = f"unexpected {type(error).__name__}: {error}"
@@ -237,16 +237,18 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def call(args: argparse.Namespace) -> Result:
     """Set the context up and call the verb."""
-    from ci import verbs
-    from ci.local.engine import LocalEngine
     from ci.local.home import find_home
     from ci.progress import Progress
-    from ci.settings import read_settings
 
     home = find_home(CHECKOUT, os.environ)
     progress = Progress(quiet=args.json)
     if args.verb in SPEAKING:
         progress.say(f"etl {args.verb}: local engine, state in {home.root}")
+
+    from ci import verbs  # only now: the first line is not to wait for these
+    from ci.local.engine import LocalEngine
+    from ci.settings import read_settings
+
     engine = LocalEngine(CHECKOUT, home, read_settings(os.environ, CHECKOUT / ".env"))
     context = verbs.Context(engine, progress, CHECKOUT, args.json)
     return verbs.HANDLERS.get(args.verb, verbs.data)(args, context)
