@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -61,6 +60,8 @@ class Parser(argparse.ArgumentParser):
 
 def data_verbs() -> dict[str, str]:
     """Return the verbs that other packages register, with one line of help each."""
+    from importlib.metadata import entry_points
+
     verbs: dict[str, str] = {}
     for point in entry_points(group=ENTRY_POINTS):
         if not point.value.startswith("ci."):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +84,9 @@ class Home:
         folder = self.root / name
         if len(os.fsencode(folder)) <= SOCKET_FOLDER_BYTES:
             return folder
-        return Path(tempfile.gettempdir()) / f"etl-{os.getuid()}-{self.key}-{name}"
+        from tempfile import gettempdir
+
+        return Path(gettempdir()) / f"etl-{os.getuid()}-{self.key}-{name}"
 
     def make(self) -> None:
         """Create the folders. Raises PrerequisiteMissing when they cannot be ours."""
@@ -103,12 +103,14 @@ class Home:
 
     def password(self) -> str:
         """Return the generated database password; made once, readable by its owner."""
+        from secrets import token_urlsafe
+
         path = self.root / "postgres_password"
         if not path.exists():
             draft = path.with_suffix(f".{os.getpid()}")
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as handle:
-                handle.write(secrets.token_urlsafe(24))
+                handle.write(token_urlsafe(24))
             try:
                 os.link(draft, path)
             except FileExistsError:
