@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,3 +201,30 @@ def test_unreadable_input_fails_with_a_reason(lab: Any, table: Any, case: str) -
     assert told in receipt.error.message
     assert receipt.error.hint
     assert lab.contents() == before
+
+
+def test_file_with_every_kind_of_mess(lab: Any) -> None:
+    receipt = lab.nass((Path(__file__).parents[1] / "data/nass_mess.tsv").read_bytes())
+    assert (receipt.counts.read, receipt.counts.kept) == (16, 7)
+    found = lab.rows("SELECT line, rule FROM out_nass__rejects ORDER BY line")
+    assert found == [
+        (3, "conflicting_key"),
+        (9, "not_a_number"),
+        (10, "unknown_flag"),
+        (11, "not_a_year"),
+        (12, "unknown_county"),
+        (13, "unknown_state"),
+        (14, "repeated_key"),
+        (15, "conflicting_key"),
+        (16, "wrong_number_of_fields"),
+    ]
+    flags = lab.rows(
+        "SELECT raw_line, value_flag, cv_flag FROM out_nass__values "
+        "WHERE coalesce(value_flag, cv_flag) IS NOT NULL ORDER BY raw_line"
+    )
+    assert flags == [
+        (2, "(D)", None),
+        (4, "(NA)", None),
+        (7, None, "(H)"),
+        (8, None, "(L)"),
+    ]
