@@ -1,6 +1,7 @@
 """The published views. No lock on anything that exists."""
 
 from alembic import op
+
 from etl.views.definitions import definition
 
 revision = "20261123_1903"

@@ -187,11 +187,17 @@ def _require_passed(job: Job, findings: Findings) -> None:
 def _record_failed(
     engine: Engine, job: Job, findings: Findings, error: EtlError
 ) -> None:
-    """Record a failed load, unless the database is what failed."""
+    """Record a failed load, unless the database is what failed.
+
+    If the connection was lost while it committed, the load may have succeeded after
+    all; then the ledger knows it as loaded, and a retry finds that.
+    """
     try:
         with translated_errors(), engine.begin() as connection:
             require_open(connection, job.run_id)
-            write_failed(connection, _step_key(connection, job), findings, error)
+            known = read_source(connection, job.run_id, job.spec.name)
+            if known.status != "loaded":
+                write_failed(connection, _step_key(connection, job), findings, error)
     except EtlError as second:
         # The first error is the one to tell; the run's end says "missing" for it.
         logger.warning("%s: could not record its failure: %s", job.spec.name, second)

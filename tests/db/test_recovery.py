@@ -69,6 +69,35 @@ def test_retry_after_a_commit_that_was_not_answered(lab: Any, table: Any) -> Non
     assert again.counts.inserted == 238
 
 
+@pytest.mark.parametrize("loaded_before", [False, True])
+def test_connection_lost_at_commit(lab: Any, table: Any, loaded_before: bool) -> None:
+    """The server commits and the answer is lost: the ledger knows it as loaded."""
+    raw = lab.file(table.text())
+    if loaded_before:
+        lab.nass(raw)
+    run_id, fragile = open_run(lab), create_engine(lab.engine.url)
+
+    def commit_and_lose(connection: Any) -> None:
+        event.remove(fragile, "commit", commit_and_lose)
+        connection.connection.driver_connection.commit()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    event.listen(fragile, "commit", commit_and_lose)
+    with pytest.raises(DatabaseUnavailable):
+        pipeline.load_source(fragile, "nass", run_id=run_id, raw=raw)
+    fragile.dispose()
+    receipt = pipeline.close_run(lab.engine, run_id)
+    assert receipt.status == "succeeded"
+    assert receipt.sources["nass"].same_input == loaded_before
+
+
+def test_raw_file_that_vanished(lab: Any, table: Any) -> None:
+    raw = lab.file(table.text())
+    raw.path.unlink()
+    receipt = lab.nass(raw)
+    assert receipt.error.code == "SOURCE_UNAVAILABLE"
+
+
 def test_two_loads_at_once_end_as_one(lab: Any, table: Any) -> None:
     raw = lab.file(table.text())
     receipts: list[Any] = []

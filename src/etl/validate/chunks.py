@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from etl.errors import DataError
+from etl.errors import DataError, SourceUnavailable
 
 CHUNK_BYTES = 16 << 20
 GZIP_MAGIC = b"\x1f\x8b"
@@ -65,11 +65,12 @@ def open_plain(path: Path, *, name: str) -> Iterator[BinaryIO]:
 
     Raises:
         DataError: While reading: it is truncated or corrupt.
+        SourceUnavailable: The raw store does not give it.
     """
-    with path.open("rb") as probe:
-        packed = probe.read(2) == GZIP_MAGIC
     try:
         with path.open("rb") as file:
+            packed = file.read(2) == GZIP_MAGIC
+            file.seek(0)
             yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
@@ -77,3 +78,8 @@ def open_plain(path: Path, *, name: str) -> Iterator[BinaryIO]:
             "was loaded",
             "get the file again and compare its size; gzip -t NAME tests it",
         ) from None
+    except OSError as error:
+        raise SourceUnavailable(
+            f"{name}: cannot read it from the raw store: {error.strerror}",
+            f"ls -l {path}; or pass the file again",
+        ) from error
