@@ -1,0 +1,89 @@
+"""The documents: links resolve, and what is said twice agrees with the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ci import errors
+from ci.cli import VERBS, data_verbs
+from ci.settings import variable_names
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted(
+    path
+    for path in (*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"))
+    if path.is_file()
+)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(CHECKOUT)))
+def test_links_resolve(path: Path) -> None:
+    broken = [
+        target
+        for target in LINK.findall(path.read_text())
+        if "://" not in target
+        and not target.startswith("#")
+        and not (path.parent / target.split("#")[0]).exists()
+    ]
+    assert broken == []
+
+
+def test_the_exit_codes_are_those_of_the_code() -> None:
+    text = (CHECKOUT / "docs/reference/exit-codes.md").read_text()
+    told = {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.M)}
+    assert told == {
+        errors.DONE,
+        errors.FAILED,
+        errors.USAGE,
+        errors.DRIFT,
+        errors.PREREQUISITE,
+        errors.CONTRACT,
+        errors.TIMED_OUT,
+        errors.INTERRUPTED,
+    }
+
+
+def test_the_readme_names_every_verb() -> None:
+    table = (CHECKOUT / "README.md").read_text().split("| verb |")[1].split("\n\n")[0]
+    missing = [
+        verb for verb in (*VERBS, *data_verbs()) if not re.search(rf"`{verb}\b", table)
+    ]
+    assert missing == []
+
+
+def test_the_environment_example_explains_every_setting() -> None:
+    text = (CHECKOUT / ".env.example").read_text()
+    assert [name for name in variable_names() if f"\n{name}=" not in text] == []
+
+
+def test_the_rules_for_rejects_are_those_of_the_code() -> None:
+    text = (CHECKOUT / "docs/explanation/loading.md").read_text()
+    table = text.split("| rule | the row |")[1].split("\n\n")[0]
+    told = set(re.findall(r"`(\w+)`", table))
+    code = "".join(
+        path.read_text()
+        for folder in ("specs", "validate", "load")
+        for path in (CHECKOUT / "src" / "etl" / folder).glob("*.py")
+    )
+    assert [rule for rule in told if f'"{rule}"' not in code] == []
+    named = set(re.findall(r'(?:rule(?:: str)? ?= ?|return |fault = )"(\w+)"', code))
+    assert named <= told | {"fact", "dimension"}
+
+
+def test_the_map_of_the_readme_is_the_tree() -> None:
+    text = (CHECKOUT / "README.md").read_text()
+    tree = text.split("## Where things are")[1].split("## ")[0]
+    folder, missing = CHECKOUT, []
+    for line in tree.splitlines():
+        names = line.strip().split("  ")[0].split()
+        indent = len(line) - len(line.lstrip())
+        if not names:
+            continue
+        base = CHECKOUT if indent == 4 else folder
+        missing += [name for name in names if not (base / name).exists()]
+        folder = CHECKOUT / names[0] if indent == 4 else folder
+    assert missing == []
