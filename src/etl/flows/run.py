@@ -160,9 +160,9 @@ def account(ended: FlowRun, address: str) -> Result:
 
 def is_alive(run: FlowRun) -> bool:
     """Tell whether the run's process is at work."""
-    from etl.flows.account import is_at_work
+    from etl.flows.account import has_living_process
 
-    return is_at_work(UUID(run.id))
+    return has_living_process(UUID(run.id))
 
 
 def told(run: FlowRun, address: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from prefect.states import Crashed
 
 from etl import pipeline
 from etl.errors import EtlError
+from etl.flows.account import ledger_account
 from etl.flows.database import database, in_thread
 
 logger = logging.getLogger(__name__)
@@ -128,7 +129,10 @@ async def end_what_is_left(
     """Clean up after a run that crashed or was cancelled; the worker's hook."""
     async with get_client() as client:
         await end_children(client, flow_run, state)
-    await sweep_ledger()
+    try:
+        await in_thread(ledger_account, flow_run.id)
+    except EtlError as error:
+        logger.warning("the ledger could not be swept: %s", error)
 
 
 async def forget_worker(pool: str, worker: str) -> None:
