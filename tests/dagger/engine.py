@@ -74,6 +74,10 @@ class Engine:
         """Return the objects to which something happened, in order: Service.start …"""
         return [made for event, made in self.events if event == name]
 
+    async def account(self, thing: Any) -> Made:
+        """Return what the engine knows of an object of the SDK."""
+        return self.known[await thing.id()]
+
     def execute(self, body: dict[str, Any]) -> dict[str, Any]:
         """Validate a query against Dagger's schema and answer it."""
         query, schema = body["query"], dagger_schema()

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import shlex
 import sys
-from contextlib import suppress
 
 from ci.healthcheck import seen_instead
 
@@ -38,9 +37,9 @@ async def forward(listen: int, host: str, port: int) -> None:
             say(f"{host} takes no connection: {error}")
             writer.close()
             return
-        await asyncio.gather(
-            pump(reader, far_writer), pump(far_reader, writer), return_exceptions=True
-        )
+        await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
+        for one in (writer, far_writer):
+            one.close()
 
     everywhere = "0.0.0.0"  # noqa: S104  # of its container
     server = await asyncio.start_server(serve, everywhere, listen)
@@ -48,14 +47,14 @@ async def forward(listen: int, host: str, port: int) -> None:
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy one direction of a connection until its end."""
+    """Copy one direction of a connection until its end; the other may go on."""
     try:
         while block := await reader.read(BLOCK):
             writer.write(block)
             await writer.drain()
-    finally:
-        with suppress(OSError):
-            writer.close()
+        writer.write_eof()
+    except OSError:
+        writer.close()  # broken: the other direction ends with it
 
 
 async def watch(name: str, question: list[str], *, pause_s: float = PAUSE_S) -> None:

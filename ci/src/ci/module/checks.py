@@ -14,8 +14,8 @@ from ci.stack import test as tests
 class CheckFunctions(ImageFunctions):
     """What the module offers to tell good from bad."""
 
-    @uncached
     @dagger.check
+    @uncached
     async def test(
         self,
         checkout: Checkout,
@@ -41,8 +41,8 @@ class CheckFunctions(ImageFunctions):
         """
         return await pytest(self.development(checkout), ["tests/quality"])
 
-    @uncached
     @dagger.check
+    @uncached
     async def check_migrations(self) -> str:
         """Migrate an empty database and compare its schema with the models.
 

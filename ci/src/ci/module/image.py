@@ -1,4 +1,4 @@
-"""Functions of the image: build, publish, look inside; and the generated files."""
+"""Functions of the image: build, publish, list; and the generated files."""
 
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from ci.module.policy import uncached
 from ci.module.upload import ALL_BUT_WHAT_IS_PRIVATE
 
 PYTHON = f"{inside.CODE}/.pixi/envs/etl/bin/python"
+SBOM = "/tmp/sbom.cdx.json"  # noqa: S108  # of a container
 Checkout = Annotated[
     dagger.Directory,
     Doc("The checkout, as far as it is not private."),
@@ -60,6 +61,16 @@ class ImageFunctions(Options):
         if password:
             pusher = pusher.with_registry_auth(address, username, password)
         return await pusher.publish(address, platform_variants=variants)
+
+    @function
+    def sbom(self) -> dagger.File:
+        """List what the image holds: Debian, conda and Python packages.
+
+        Returns: a CycloneDX file.
+        """
+        command = ["python", "-m", "ci.sbom"]
+        listed = self.image().with_exec(command, redirect_stdout=SBOM)
+        return listed.file(SBOM)
 
     @function
     @dagger.generate

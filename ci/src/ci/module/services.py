@@ -50,8 +50,8 @@ class ServiceFunctions(Options):
         await session.ensure(session.stack.unit("prefect-worker").needs)
         return session.containers.service("prefect-worker")
 
-    @uncached
     @dagger.up
+    @uncached
     async def stack(
         self,
         expose_database: Annotated[

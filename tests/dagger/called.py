@@ -1,0 +1,36 @@
+"""Calls of the module's functions, and what they should ask for by the description."""
+
+from __future__ import annotations
+
+from dagger import dag
+from tests.dagger.engine import Engine
+from tests.dagger.read import Box, service_name
+
+from ci import inside
+from ci.main import Etl
+from ci.settings import Settings
+from ci.stack import describe
+from ci.units import Stack
+
+AT = inside.endpoints(password="x", browser_api_url="http://localhost:4200/api")
+STACK: Stack = describe(Settings(), AT)
+
+
+def etl(**options: object) -> Etl:
+    """Make the module's object with a source of the engine's."""
+    return Etl(source=dag.directory(), **options)
+
+
+def command(name: str, *arguments: str) -> list[str]:
+    """Return a job's command by the description."""
+    return [*STACK.unit(name).command, *arguments]
+
+
+def started(engine: Engine) -> set[str]:
+    """Return the services that were started."""
+    return {service_name(made) for made in engine.happened("Service.start")}
+
+
+def last(engine: Engine, event: str) -> Box:
+    """Return the last object to which something happened."""
+    return Box(engine.happened(event)[-1])

@@ -1,0 +1,93 @@
+"""What a call costs before it does anything: imports, and the files it uploads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from ci.module.upload import ALL_BUT_WHAT_IS_PRIVATE, IMAGE, ONLY_WHAT_THE_IMAGE_HOLDS
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+MODULES, STDLIB = 26, 40  # of our own; of the standard library beyond the SDK's
+SOURCE_BYTES, CHECKOUT_BYTES = 2_000_000, 8_000_000
+CANARIES = (
+    ".env", "ci/.env", "credentials.json", "src/etl/google_credentials.json",
+    "deploy.key", "src/etl/server.pem", ".etl/postgres_password",
+)  # fmt: skip
+
+
+def kept(checkout: Path, patterns: list[str], repository: Path) -> set[str]:
+    """Return the files that these patterns leave, read as git reads them."""
+    rules = repository / "rules"
+    subprocess.run(["git", "init", "--quiet", "--bare", repository], check=True)
+    rules.write_text("\n".join(patterns) + "\n")
+    done = subprocess.run(
+        [
+            *("git", f"--git-dir={repository}", f"--work-tree={checkout}"),
+            *("ls-files", "-z", "--others", f"--exclude-from={rules}"),
+        ],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name for name in done.stdout.split("\0") if name}
+
+
+def size(names: set[str]) -> int:
+    """Return how many bytes files of the checkout have."""
+    return sum((CHECKOUT / name).stat().st_size for name in names)
+
+
+def test_the_module_imports_the_sdk_and_next_to_nothing_else() -> None:
+    code = (
+        "import sys, dagger\n"
+        "from dagger.mod import cli\n"
+        "before = set(sys.modules)\n"
+        "import ci.main\n"
+        "print(*sorted(set(sys.modules) - before), sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    new = done.stdout.split()
+    own = [name for name in new if name.split(".")[0] == "ci"]
+    standard = [n for n in new if n.split(".")[0] in sys.stdlib_module_names]
+    assert sorted([*own, *standard]) == sorted(new), "a package beyond the SDK"
+    assert len(own) <= MODULES, own
+    assert len(standard) <= STDLIB, standard
+    assert not any(name.startswith(("ci.local", "ci.cli")) for name in own)
+
+
+def test_a_call_uploads_what_the_image_is_built_from(tmp_path: Path) -> None:
+    names = kept(CHECKOUT, ONLY_WHAT_THE_IMAGE_HOLDS, tmp_path / "git")
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {*IMAGE, "Dockerfile", ".dockerignore"}
+    assert size(names) < SOURCE_BYTES
+    assert "README.md" not in names
+
+
+def test_the_checks_upload_the_checkout_without_what_is_private(
+    tmp_path: Path,
+) -> None:
+    names = kept(CHECKOUT, ALL_BUT_WHAT_IS_PRIVATE, tmp_path / "git")
+    assert {"README.md", ".env.example", "pyproject.toml"} <= names
+    assert not any(name.startswith((".git/", ".etl/")) for name in names)
+    assert size(names) < CHECKOUT_BYTES
+
+
+def test_no_secret_is_uploaded(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    for name in (*CANARIES, "src/etl/real.py", ".env.example"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("canary-7f3a")
+    for patterns in (ONLY_WHAT_THE_IMAGE_HOLDS, ALL_BUT_WHAT_IS_PRIVATE):
+        names = kept(checkout, patterns, tmp_path / "git")
+        assert "src/etl/real.py" in names
+        assert names <= {"src/etl/real.py", ".env.example"}
+
+
+def test_docker_and_dagger_build_from_the_same_files() -> None:
+    rules = (CHECKOUT / ".dockerignore").read_text().splitlines()
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == set(IMAGE)
