@@ -78,10 +78,18 @@ async def serve(pool: str) -> None:
         group.start_soon(stop_on_signal, group.cancel_scope)
         try:
             await worker.start(printer=logger.info)
-        finally:  # its processes are gone by now, most of them without a last word
-            with anyio.move_on_after(LAST_WORDS_SECONDS, shield=True):
-                await sweep(pool, name)
-                await forget_worker(pool, name)
+        finally:
+            await leave(pool, name)
+
+
+async def leave(pool: str, name: str) -> None:
+    """End what this worker started: its processes are gone, most without a last word."""
+    with anyio.move_on_after(LAST_WORDS_SECONDS, shield=True):
+        try:
+            await sweep(pool, name)
+            await forget_worker(pool, name)
+        except httpx.HTTPError as error:
+            logger.warning("left without a word, the next worker will sweep: %s", error)
 
 
 async def stop_on_signal(scope: anyio.CancelScope) -> None:
