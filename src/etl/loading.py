@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, func, select, text
@@ -59,7 +59,7 @@ def load_source(
         with translated_errors(), engine.begin() as connection:
             receipt = _load(connection, job, findings)
     except EtlError as error:
-        _record_failed(engine, job, findings, error)
+        _record_failed(engine, job, findings, error, progress.seconds)
         raise
     logger.info("%s: %s, %.2f s", source, _summary(receipt), progress.seconds)
     return receipt
@@ -89,8 +89,10 @@ def _load(connection: Connection, job: Job, findings: Findings) -> SourceReceipt
     return read_source(connection, job.run_id, source)
 
 
-def _step_key(connection: Connection, job: Job) -> StepKey:
-    started_at: datetime = connection.execute(select(func.now())).scalar_one()
+def _step_key(connection: Connection, job: Job, *, ago_s: float = 0.0) -> StepKey:
+    """Identify the step, which began when this transaction did, or some time ago."""
+    now: datetime = connection.execute(select(func.now())).scalar_one()
+    started_at = now - timedelta(seconds=ago_s)
     return StepKey(
         job.run_id,
         job.spec.name,
@@ -185,7 +187,7 @@ def _require_passed(job: Job, findings: Findings) -> None:
 
 
 def _record_failed(
-    engine: Engine, job: Job, findings: Findings, error: EtlError
+    engine: Engine, job: Job, findings: Findings, error: EtlError, took_s: float
 ) -> None:
     """Record a failed load, unless the database is what failed.
 
@@ -197,7 +199,8 @@ def _record_failed(
             require_open(connection, job.run_id)
             known = read_source(connection, job.run_id, job.spec.name)
             if known.status != "loaded":
-                write_failed(connection, _step_key(connection, job), findings, error)
+                key = _step_key(connection, job, ago_s=took_s)
+            write_failed(connection, key, findings, error)
     except EtlError as second:
         # The first error is the one to tell; the run's end says "missing" for it.
         logger.warning("%s: could not record its failure: %s", job.spec.name, second)

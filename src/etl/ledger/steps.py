@@ -23,8 +23,8 @@ from etl.models.ledger import (
 )
 from etl.outcome import Check, Counts, Merged
 from etl.rejects import LINE, no_rejects
+from etl.specs.spec import MAX_STORED_REJECTS
 
-MAX_STORED_REJECTS = 100_000
 """More than a person looks at. The rest is counted by rule, and the file is kept."""
 
 

@@ -93,7 +93,7 @@ def _status(source: SourceReceipt) -> str:
 
 
 def _rate(source: SourceReceipt) -> str:
-    if source.same_input or not source.duration_s:
+    if source.status != "loaded" or source.same_input or not source.duration_s:
         return ""
     return f"{source.counts.read / source.duration_s:,.0f}"
 

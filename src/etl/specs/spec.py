@@ -76,6 +76,10 @@ class TableSpec:
     complete_within: tuple[CompleteWithin, ...] = ()
 
 
+MAX_STORED_REJECTS = 100_000
+"""Of one load. A load with more fails, so that no row is neither loaded nor stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class RejectLimit:
     """How many rejects a load bears: the larger of the two."""
@@ -85,7 +89,7 @@ class RejectLimit:
 
     def allows(self, rejected: int, read: int) -> bool:
         """Whether a load with that many rejects goes on."""
-        return rejected <= max(self.rows, self.share * read)
+        return rejected <= min(MAX_STORED_REJECTS, max(self.rows, self.share * read))
 
 
 @dataclass(frozen=True, slots=True)

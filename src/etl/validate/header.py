@@ -35,7 +35,7 @@ def match_columns(spec: SourceSpec, seen: Sequence[str], *, name: str) -> list[s
         told = _differences(spec, seen, missing, unknown, twice)
         raise SourceChanged(
             f"{name}: its columns are not those of source {spec.name}: {told}",
-            f"see the columns it wants: etl sources {spec.name}",
+            f"see the columns it wants: ./etl sources {spec.name}",
         )
     return [column for column in ours if column is not None]
 
