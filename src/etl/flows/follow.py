@@ -115,7 +115,8 @@ class Follower:
             self._end_without_worker(run)
 
     def _end_without_worker(self, run: FlowRun) -> None:
-        missing = f"no worker of pool {self._pool} has been alive for {NO_WORKER_SECONDS:.0f} s"
+        seconds = f"{NO_WORKER_SECONDS:.0f} s"
+        missing = f"no worker of pool {self._pool} has been alive for {seconds}"
         if not run.has_started:
             self._api.set_state(run.id, "CANCELLED", missing, force=True)
         elif not self._process_is_alive():

@@ -83,7 +83,7 @@ async def serve(pool: str) -> None:
 
 
 async def leave(pool: str, name: str) -> None:
-    """End what this worker started: its processes are gone, most without a last word."""
+    """End what this worker started: its processes are gone, without a last word."""
     with anyio.move_on_after(LAST_WORDS_SECONDS, shield=True):
         try:
             await sweep(pool, name)
