@@ -11,6 +11,7 @@ from tests.dagger.engine import Engine
 from tests.dagger.read import Box, every_step
 
 from ci import images, inside
+from ci.generated import GENERATED
 from ci.module.policy import CallFailed
 
 pytestmark = pytest.mark.anyio
@@ -117,7 +118,7 @@ async def test_the_tests_run_at_each_call_and_the_linters_when_something_changed
 async def test_generate_returns_the_generated_files_alone(engine: Engine) -> None:
     changes = await engine.account(etl().generate(dag.directory()))
     assert Box(changes).commands[-1] == ["python", "-m", "ci.generated"]
-    assert changes.calls("filter") == [{"include": ["Dockerfile", "ci/pyproject.toml"]}]
+    assert changes.calls("filter") == [{"include": list(GENERATED)}]
 
 
 async def test_images_come_by_digest_and_from_one_file(engine: Engine) -> None:

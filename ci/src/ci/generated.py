@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ci import images
+from ci.reference import settings_page, stack_page
 
 Rewrite = Callable[[str], str]
 
@@ -42,6 +43,8 @@ def replace_once(pattern: str, line: str, text: str) -> str:
 GENERATED: Mapping[str, Rewrite] = {
     "Dockerfile": dockerfile,
     "ci/pyproject.toml": dagger_base_image,
+    "docs/reference/stack.md": lambda now: stack_page(),
+    "docs/reference/settings.md": lambda now: settings_page(),
 }
 
 

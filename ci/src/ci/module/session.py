@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import anyio
 import dagger
 
 from ci.containers import Containers
 from ci.errors import TimedOut
-from ci.units import Service, Stack
+from ci.units import Job, Service, Stack
 
 BUSY = (
     "another session may hold the volume; end it, or take another one: --project NAME"
@@ -52,8 +53,9 @@ class Session:
         container = await self.ready(name)
         if inputs:
             container = container.with_mounted_directory("/inputs", inputs)
-        command = [*self.stack.unit(name).command, *arguments]
-        return await container.with_exec(command).sync()
+        unit = self.stack.unit(name)
+        with in_time(unit):
+            return await container.with_exec([*unit.command, *arguments]).sync()
 
     async def ready(self, name: str) -> dagger.Container:
         """Return a job's container, not run yet, with what it needs up."""
@@ -65,19 +67,27 @@ class Session:
         for need in unit.needs:
             await self._done[need].wait()
         try:
-            with anyio.fail_after(unit.within_s):
+            with in_time(unit):
                 if isinstance(unit, Service):
                     await self.containers.service(name).start()
                 else:
                     job = self.containers.job(name)
                     await job.with_exec(list(unit.command)).sync()
-        except TimeoutError:
-            late = f"{name} was not ready after {unit.within_s:.0f} s"
-            raise TimedOut(late, BUSY if unit.volumes else "") from None
         except dagger.DaggerError:
             sys.stderr.write(f"etl: {name} failed; its own words are in its log\n")
             raise
         self._done[name].set()
+
+
+@contextmanager
+def in_time(unit: Service | Job) -> Iterator[None]:
+    """Bound the block by a unit's own limit. Raises TimedOut."""
+    try:
+        with anyio.fail_after(unit.within_s):
+            yield
+    except TimeoutError:
+        late = f"{unit.name} was not ready or done after {unit.within_s:.0f} s"
+        raise TimedOut(late, BUSY if unit.volumes else "") from None
 
 
 def first_error(group: BaseException) -> BaseException:
