@@ -12,10 +12,11 @@ from ci.cluster import ensure_sql
 from ci.containers import CLUSTER_SQL, ENSURE, INIT
 from ci.main import Etl
 from ci.module.session import Session
-from ci.units import Runtime, Service
+from ci.units import INITDB_LOCALE, Runtime, Service
 
 pytestmark = pytest.mark.anyio
 
+POSTGRES_OWN = {"POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS"}  # the image's own words
 IMAGES = {Runtime.PIPELINE: "stage runtime", Runtime.POSTGRES: images.POSTGRES}
 
 
@@ -32,7 +33,7 @@ async def test_every_service_is_the_description_s(engine: Engine) -> None:
         box = Box(started)
         assert service_name(started) == name
         assert box.image == IMAGES[unit.runtime]
-        own = {"POSTGRES_PASSWORD"} if unit.cluster else set()
+        own = POSTGRES_OWN if unit.cluster else set()
         assert {k: v for k, v in box.variables.items() if k not in own} == dict(
             unit.environment
         )
@@ -96,6 +97,7 @@ async def test_postgres_is_set_up_at_each_start_and_stopped_fast(
     assert command[:2] == [INIT, "INT"]
     assert command[4:8] == [ENSURE, CLUSTER_SQL, "docker-entrypoint.sh", "postgres"]
     assert box.secrets["POSTGRES_PASSWORD"] == box.secrets["PGPASSWORD"]
+    assert box.variables["POSTGRES_INITDB_ARGS"].split() == list(INITDB_LOCALE)
 
 
 async def test_a_service_is_one_object_however_many_bind_it(engine: Engine) -> None:

@@ -17,7 +17,16 @@ from dagger import dag
 from ci import healthcheck, images, inside
 from ci.cluster import ensure_sql
 from ci.front import PAUSE_S
-from ci.units import RESTARTS, RESTARTS_WITHIN_S, Cluster, Job, Runtime, Service, Stack
+from ci.units import (
+    INITDB_LOCALE,
+    RESTARTS,
+    RESTARTS_WITHIN_S,
+    Cluster,
+    Job,
+    Runtime,
+    Service,
+    Stack,
+)
 
 SCRIPTS = Path(__file__).parent / "scripts"
 # Who lives shorter than this would be over the limit of restarts if it went on.
@@ -129,12 +138,13 @@ class Containers:
         cluster: Cluster,
         environment: Mapping[str, str],
     ) -> dagger.Container:
-        """Add what makes the image's server the stack's: owner's password, script."""
-        owner = self.with_variable(
-            container, "POSTGRES_PASSWORD", environment["PGPASSWORD"]
-        )
-        return owner.with_new_file(CLUSTER_SQL, ensure_sql(cluster)).with_new_file(
-            ENSURE, script("ensure-cluster.sh"), permissions=0o755
+        """Add what makes the image's server the stack's: how it is made, and set up."""
+        password = environment["PGPASSWORD"]
+        return (
+            self.with_variable(container, "POSTGRES_PASSWORD", password)
+            .with_env_variable("POSTGRES_INITDB_ARGS", " ".join(INITDB_LOCALE))
+            .with_new_file(CLUSTER_SQL, ensure_sql(cluster))
+            .with_new_file(ENSURE, script("ensure-cluster.sh"), permissions=0o755)
         )
 
 

@@ -17,6 +17,15 @@ from ci.errors import UsageError
 # More deaths than that in that time, and a service has failed for good.
 RESTARTS, RESTARTS_WITHIN_S = 3, 60.0
 
+# How a Postgres cluster is made: one collation on every platform and in every engine, so
+# that order and indexes are the same everywhere.
+INITDB_LOCALE = (
+    "--encoding=UTF8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+)
+
 
 class Condition(Enum):
     """What must be true of a unit before one that needs it starts."""

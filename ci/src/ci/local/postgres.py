@@ -19,17 +19,13 @@ from typing import Any
 
 from ci.errors import PrerequisiteMissing, StackError
 from ci.local.processes import end, working_in
-from ci.units import Cluster
+from ci.units import INITDB_LOCALE, Cluster
 
 NOBODY = 65534  # an unprivileged uid that every Linux and macOS has
 INITDB_WITHIN_S = 120
 STATUS_LINE = 7  # 0-based line of postmaster.pid that says "ready"
-# One collation on every platform, so that order and indexes are the same everywhere.
 INITDB_OPTIONS = (
-    "--encoding=UTF8",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    "--locale=C",
+    *INITDB_LOCALE,
     "--auth-local=trust",  # the socket's folder is closed to everybody else
     "--auth-host=scram-sha-256",
     "--username=postgres",
