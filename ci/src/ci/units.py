@@ -17,8 +17,8 @@ from ci.errors import UsageError
 # More deaths than that in that time, and a service has failed for good.
 RESTARTS, RESTARTS_WITHIN_S = 3, 60.0
 
-# How a Postgres cluster is made: one collation on every platform and in every engine, so
-# that order and indexes are the same everywhere.
+# How a Postgres cluster is made: one collation on every platform and in every engine,
+# so that order and indexes are the same everywhere.
 INITDB_LOCALE = (
     "--encoding=UTF8",
     "--locale-provider=builtin",
