@@ -25,7 +25,11 @@ CREATE TABLE core_nass__series (
     short_desc text NOT NULL,
     domain text NOT NULL,
     domain_category text NOT NULL,
-    CONSTRAINT pk_core_nass__series PRIMARY KEY (series_id)
+    CONSTRAINT pk_core_nass__series PRIMARY KEY (series_id),
+    CONSTRAINT uq_core_nass__series__identity UNIQUE (
+        source, sector, group_desc, commodity, class_desc, production_practice,
+        utilization_practice, statistic, unit, short_desc, domain, domain_category
+    )
 );
 
 CREATE TABLE core_nass__location (
@@ -50,6 +54,12 @@ CREATE TABLE core_nass__location (
     location_desc text NOT NULL,
     geoid text,
     CONSTRAINT pk_core_nass__location PRIMARY KEY (location_id),
+    CONSTRAINT uq_core_nass__location__identity UNIQUE (
+        agg_level, state_ansi, state_fips, state_alpha, state_name, asd_code,
+        asd_desc, county_ansi, county_code, county_name, region_desc, zip_5,
+        watershed_code, watershed_desc, congr_district_code, country_code,
+        country_name, location_desc
+    ),
     CONSTRAINT fk_core_nass__location__geoid FOREIGN KEY (geoid)
         REFERENCES core_geography__place (geoid)
 );
@@ -63,7 +73,10 @@ CREATE TABLE core_nass__period (
     end_code text NOT NULL,
     reference_period text NOT NULL,
     week_ending text NOT NULL,
-    CONSTRAINT pk_core_nass__period PRIMARY KEY (period_id)
+    CONSTRAINT pk_core_nass__period PRIMARY KEY (period_id),
+    CONSTRAINT uq_core_nass__period__identity UNIQUE (
+        year, freq, begin_code, end_code, reference_period, week_ending
+    )
 );
 """
 

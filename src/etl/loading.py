@@ -200,7 +200,7 @@ def _record_failed(
             known = read_source(connection, job.run_id, job.spec.name)
             if known.status != "loaded":
                 key = _step_key(connection, job, ago_s=took_s)
-            write_failed(connection, key, findings, error)
+                write_failed(connection, key, findings, error)
     except EtlError as second:
         # The first error is the one to tell; the run's end says "missing" for it.
         logger.warning("%s: could not record its failure: %s", job.spec.name, second)

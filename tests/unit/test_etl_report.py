@@ -21,7 +21,9 @@ FAILED = SourceReceipt(
     error=ErrorReceipt("DATA", "138 of 238 rows rejected", "./etl rejects"),
     duration_s=2.0,
 )
-LOADED = SourceReceipt("geography", "loaded", Counts(read=60, kept=60, unchanged=60))
+LOADED = SourceReceipt(
+    "geography", "loaded", Counts(read=60, kept=60, unchanged=60), duration_s=0.5
+)
 
 
 def receipt(status: str, *sources: SourceReceipt) -> RunReceipt:
@@ -54,7 +56,8 @@ def test_numbers_are_aligned_and_rates_told() -> None:
     ]
     assert header.index("rejected") + 8 == nass.index("138", 20) + 3
     assert len(geography) <= len(header)
-    assert nass.endswith("119")
+    assert geography.endswith("120")
+    assert nass.endswith("2.00")  # nothing was loaded, so there is no rate
 
 
 def test_text_wraps_sentences() -> None:

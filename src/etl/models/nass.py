@@ -22,17 +22,66 @@ from sqlalchemy import (
     Identity,
     Index,
     SmallInteger,
+    UniqueConstraint,
     func,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from etl.models.base import Base, LoadedRow
 
+# What an id is made from. Were ids ever made in another way, these would turn the
+# duplicates into an error.
+SERIES_IDENTITY = (
+    "source",
+    "sector",
+    "group_desc",
+    "commodity",
+    "class_desc",
+    "production_practice",
+    "utilization_practice",
+    "statistic",
+    "unit",
+    "short_desc",
+    "domain",
+    "domain_category",
+)
+LOCATION_IDENTITY = (
+    "agg_level",
+    "state_ansi",
+    "state_fips",
+    "state_alpha",
+    "state_name",
+    "asd_code",
+    "asd_desc",
+    "county_ansi",
+    "county_code",
+    "county_name",
+    "region_desc",
+    "zip_5",
+    "watershed_code",
+    "watershed_desc",
+    "congr_district_code",
+    "country_code",
+    "country_name",
+    "location_desc",
+)
+PERIOD_IDENTITY = (
+    "year",
+    "freq",
+    "begin_code",
+    "end_code",
+    "reference_period",
+    "week_ending",
+)
+
 
 class NassSeries(Base):
     """One row per published series: what is measured, of what, and how."""
 
     __tablename__ = "core_nass__series"
+    __table_args__ = (
+        UniqueConstraint(*SERIES_IDENTITY, name="uq_core_nass__series__identity"),
+    )
 
     series_id: Mapped[int] = mapped_column(
         BigInteger, primary_key=True, autoincrement=False
@@ -55,6 +104,9 @@ class NassLocation(Base):
     """One row per location as published; `geoid` is null where it is no place."""
 
     __tablename__ = "core_nass__location"
+    __table_args__ = (
+        UniqueConstraint(*LOCATION_IDENTITY, name="uq_core_nass__location__identity"),
+    )
 
     location_id: Mapped[int] = mapped_column(
         BigInteger, primary_key=True, autoincrement=False
@@ -86,6 +138,9 @@ class NassPeriod(Base):
     """One row per period of time as published."""
 
     __tablename__ = "core_nass__period"
+    __table_args__ = (
+        UniqueConstraint(*PERIOD_IDENTITY, name="uq_core_nass__period__identity"),
+    )
 
     period_id: Mapped[int] = mapped_column(
         BigInteger, primary_key=True, autoincrement=False
