@@ -181,7 +181,8 @@ def prefect_worker(
             **pipeline,
             **given,
             "PREFECT_WORKER_QUERY_SECONDS": str(settings.prefect_worker_query_seconds),
-            "PREFECT_LOGGING_EXTRA_LOGGERS": "etl",
+            "PREFECT_WORKER_HEARTBEAT_SECONDS": "3",
+            "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.3",
             # The worker logs outside of runs too; that is no reason to warn.
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         },

@@ -7,11 +7,11 @@ worker of the pool is alive. It is dead if the process that was started for it i
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
+import psutil
 from prefect import Flow, State
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
@@ -81,14 +81,13 @@ def process_lives(run: FlowRun) -> bool:
     """Tell whether the process that was started for a run is still there.
 
     Its number alone proves nothing, for numbers are used again; a process of a run has
-    the run's id in its environment. Where that cannot be read (no /proc), a run counts
-    as dead: the worker that could watch it is gone.
+    the run's id in its environment.
     """
-    environment = Path(f"/proc/{run.infrastructure_pid}/environ")
     try:
-        return f"PREFECT__FLOW_RUN_ID={run.id}".encode() in environment.read_bytes()
-    except OSError:
+        environment = psutil.Process(int(run.infrastructure_pid or "")).environ()
+    except (ValueError, psutil.Error):
         return False
+    return environment.get("PREFECT__FLOW_RUN_ID") == str(run.id)
 
 
 async def crash(client: PrefectClient, run: FlowRun) -> None:
