@@ -22,7 +22,7 @@ IMAGES = {Runtime.PIPELINE: "stage runtime", Runtime.POSTGRES: images.POSTGRES}
 
 async def opened(engine: Engine, **options: object) -> Session:
     """Open a session of the module, with these constructor arguments."""
-    return await Etl(source=dag.directory(), **options).session()
+    return await Etl(source=dag.directory(), **options).session(exposed=True)
 
 
 async def test_every_service_is_the_description_s(engine: Engine) -> None:

@@ -170,6 +170,12 @@ async def test_postgres_is_on_the_host_only_when_asked_for(engine: Engine) -> No
     assert "5432:db:5432" in front.made.call("asService")["args"]
 
 
+async def test_what_is_not_on_the_host_needs_no_login(engine: Engine) -> None:
+    await etl().up()
+    names = {name for _, made in engine.events for name in Box(made).variables}
+    assert not any("AUTH_STRING" in name for name in names)
+
+
 async def test_a_login_that_is_given_is_used(engine: Engine) -> None:
     engine.answers["Secret.plaintext"] = "me:word"
     front = Box(

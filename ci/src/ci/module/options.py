@@ -59,7 +59,7 @@ class Options:
     ] = None
     api_login: Annotated[
         dagger.Secret | None,
-        Doc("user:password of Prefect's API; made for the session when absent."),
+        Doc("user:password of the API of server and stack; made when absent."),
     ] = None
     nass_api_key: Annotated[
         dagger.Secret | None, Doc("Key of the QuickStats API, for the input nass=api.")
@@ -88,11 +88,12 @@ class Options:
             build_args=[dagger.BuildArg(n, v) for n, v in given.items()],
         )
 
-    async def session(self, *, lasting: bool = True) -> Session:
+    async def session(self, *, lasting: bool = True, exposed: bool = False) -> Session:
         """Describe the stack and open a session on it; nothing starts yet.
 
         Without `lasting` it uses no volume, no database that was brought in and no
-        other session's data.
+        other session's data. Only where the API is `exposed` to the host does it ask
+        for a login; else nobody reaches it but the stack itself.
         """
         brought = {"db": self.postgres} if self.postgres and lasting else {}
         settings = await self.settings() if lasting else Settings()
@@ -102,7 +103,7 @@ class Options:
                 "a database was brought in without its password",
                 "dagger call --postgres … --postgres-password env:POSTGRES_PASSWORD …",
             )
-        login = await plain(self.api_login) or f"etl:{secrets.token_urlsafe(18)}"
+        login = await self.login() if exposed else None
         at = inside.endpoints(
             password=password or secrets.token_urlsafe(18),
             browser_api_url=self.ui_api_url,
@@ -121,6 +122,10 @@ class Options:
             brought=brought,
         )
         return Session(containers)
+
+    async def login(self) -> str:
+        """Return the login that was given, else a new one."""
+        return await plain(self.api_login) or f"etl:{secrets.token_urlsafe(18)}"
 
     @property
     def volumes(self) -> Volumes:

@@ -36,7 +36,7 @@ class ServiceFunctions(Options):
 
         Returns: the service; `up` puts it on port 4200 of every interface of this host.
         """
-        session = await self.session()
+        session = await self.session(exposed=True)
         tell_login(session)
         return session.containers.service("prefect-server")
 
@@ -65,7 +65,7 @@ class ServiceFunctions(Options):
 
         Returns: the service to call `up` on: UI and API on port 4200.
         """
-        session = await self.session()
+        session = await self.session(exposed=True)
         await session.ensure([*session.stack.services, "deploy"])
         tell_login(session)
         sys.stderr.write(NOT_STORAGE + "\n")
