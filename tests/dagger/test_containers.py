@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from dagger import dag
 from tests.dagger.engine import Engine
@@ -10,9 +11,10 @@ from tests.dagger.read import Box, every_step, service_name
 from ci import healthcheck, images, inside
 from ci.cluster import ensure_sql
 from ci.containers import CLUSTER_SQL, ENSURE, INIT
+from ci.errors import TimedOut
 from ci.main import Etl
-from ci.module.session import Session
-from ci.units import INITDB_LOCALE, Runtime, Service
+from ci.module.session import Session, in_time
+from ci.units import INITDB_LOCALE, Runtime, Service, SqlProbe
 
 pytestmark = pytest.mark.anyio
 
@@ -191,6 +193,20 @@ async def test_units_come_up_in_order_and_once(engine: Engine) -> None:
     before = len(engine.events)
     await session.ensure(session.stack.services)
     assert len(engine.events) == before
+
+
+async def test_what_takes_longer_than_its_limit_says_what_may_hold_it() -> None:
+    slow = Service(
+        name="db",
+        summary="",
+        command=(),
+        volumes={"pgdata": "/data"},
+        probe=SqlProbe("x"),
+        within_s=0.01,
+    )
+    with pytest.raises(TimedOut, match="db was not ready") as late, in_time(slow):
+        await anyio.sleep(5)
+    assert "another session may hold the volume" in late.value.hint
 
 
 async def test_a_database_brought_in_takes_the_place_of_ours(engine: Engine) -> None:
