@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 # Exit codes of every verb (docs/reference: exit codes).
 DONE, FAILED, USAGE, DRIFT, PREREQUISITE, CONTRACT = 0, 1, 2, 3, 4, 5
 TIMED_OUT, INTERRUPTED = 124, 130
@@ -65,3 +68,22 @@ class TimedOut(StackError):
     """Something did not happen within its bound."""
 
     code, exit_code = "TIMED_OUT", TIMED_OUT
+
+
+def first_error(group: BaseException) -> BaseException:
+    """Return the first error in nested groups of errors; any other one is its own."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Raise the first error of a task group as itself.
+
+    Not by `except*`: raising inside it gives a group again on Python 3.11.2.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise first_error(group) from None

@@ -52,7 +52,10 @@ def run_command(
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the edge: one clear line, whatever it is
         show_traceback(arguments.debug)
-        what = f"{type(error).__name__}: {error}"
+        cause: BaseException = error
+        while isinstance(cause, BaseExceptionGroup):  # task groups say nothing else
+            cause = cause.exceptions[0]
+        what = f"{type(cause).__name__}: {cause}"
         result = Result({}, "", UnexpectedError(what, "report it, with --debug"))
     say(result, json_wanted=arguments.json)
     return result.error.exit_code if result.error else 0

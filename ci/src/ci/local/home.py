@@ -41,6 +41,11 @@ class Home:
         return self.root / "prefect"
 
     @property
+    def scratch(self) -> Path:
+        """Temporary files of the services; emptied at each start."""
+        return self.root / "tmp"
+
+    @property
     def state(self) -> Path:
         """The supervisor's account of itself and of its children (JSON)."""
         return self.root / "state.json"
@@ -92,7 +97,7 @@ class Home:
         """Create the folders. Raises PrerequisiteMissing when they cannot be ours."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            for folder in (self.logs, self.raw, self.prefect):
+            for folder in (self.logs, self.raw, self.prefect, self.scratch):
                 folder.mkdir(exist_ok=True)
             make_private(self.sockets)
         except OSError as error:

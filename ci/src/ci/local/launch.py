@@ -59,7 +59,12 @@ class Launcher:
         """Return how a unit's own command is started by the supervisor."""
         launch = self.command(unit, unit.command)
         marks = self.marks(unit)
-        return replace(launch, environment=launch.environment | marks, marks=marks)
+        # Prefect keeps files in a shared folder of /tmp, which on a machine with
+        # several users belongs to whoever came first.
+        own = {"TMPDIR": str(self.home.scratch)}
+        return replace(
+            launch, environment=launch.environment | own | marks, marks=marks
+        )
 
     def command(self, unit: Service | Job, command: tuple[str, ...]) -> Launch:
         """Return how any command is started with a unit's programs and environment."""

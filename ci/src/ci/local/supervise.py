@@ -14,7 +14,7 @@ from types import TracebackType
 import anyio
 
 from ci import probes
-from ci.errors import StackError, UnitFailed
+from ci.errors import StackError, UnitFailed, first_error, unwrapped
 from ci.local.child import Child
 from ci.local.launch import Launch, Launcher
 from ci.local.state import Running, State
@@ -88,13 +88,11 @@ class Supervisor:
         for name in closure:
             if not self.running[name].state.active:
                 self._launch(name)
-        try:
+        with unwrapped():
             async with anyio.create_task_group() as group:
                 for name in closure:
                     condition = final_condition(self.stack.unit(name))
                     group.start_soon(self._wait, name, condition)
-        except* UnitFailed as failures:
-            raise first_error(failures) from None
 
     async def stop(self, names: Iterable[str]) -> None:
         """Stop services, those that need others before those others."""
@@ -126,17 +124,11 @@ class Supervisor:
                     await self._complete(one, one.unit)
                 else:
                     await self._serve(one, one.unit)
-        except* StackError as failures:
-            why = first_error(failures)
+        except* Exception as failures:  # whatever it is, the other units live on
+            error = first_error(failures)
+            name = "" if isinstance(error, StackError) else f"{one.unit.name}: "
             if not one.stopping:
-                self._set(one, "failed", detail=str(why), pid=None)
-        except* OSError as failures:
-            self._set(
-                one,
-                "failed",
-                detail=f"{one.unit.name}: {first_error(failures)}",
-                pid=None,
-            )
+                self._set(one, "failed", detail=f"{name}{error}", pid=None)
         finally:
             one.finished.set()
 
@@ -266,11 +258,3 @@ class Supervisor:
 def final_condition(unit: Service | Job) -> Condition:
     """What it means for a unit to be there."""
     return Condition.COMPLETED if isinstance(unit, Job) else Condition.HEALTHY
-
-
-def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Unwrap nested groups down to the first error in them."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

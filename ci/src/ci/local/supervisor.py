@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,14 +27,14 @@ import anyio.abc
 import psutil
 from anyio.streams.memory import MemoryObjectSendStream
 
-from ci.errors import StackError, StackStopping, UsageError
+from ci.errors import StackError, StackStopping, UsageError, unwrapped
 from ci.local.guard import locked, sweep
 from ci.local.home import Home
 from ci.local.launch import Launcher
 from ci.local.place import Place, settle
 from ci.local.processes import Identity, end
 from ci.local.state import State
-from ci.local.supervise import Supervisor, first_error
+from ci.local.supervise import Supervisor
 from ci.local.visit import Message, Visit
 from ci.settings import Settings, read_settings
 from ci.stack import describe
@@ -124,7 +125,7 @@ class Control:
             if one.state.status != "stopped":
                 changes.send_nowait({"event": asdict(one.state), "already": True})
         self._listeners.add(changes)
-        try:
+        with unwrapped():
             async with anyio.create_task_group() as group:
                 group.start_soon(visit.forward, to_send)
                 try:
@@ -132,8 +133,6 @@ class Control:
                 finally:
                     self._listeners.discard(changes)
                     changes.close()
-        except* StackError as failures:
-            raise first_error(failures) from None
 
     def account(self) -> dict[str, Any]:
         """Return what a client needs to know of the stack."""
@@ -230,6 +229,7 @@ def main() -> None:
                 home.guard_lock
             ):  # a killed predecessor's guard is still at work
                 sweep(home)
+                shutil.rmtree(home.scratch, ignore_errors=True)
             settings = read_settings(os.environ, checkout / ".env")
             anyio.run(run, checkout, home, settings, ready_fd)
         except StackError as error:
