@@ -124,7 +124,7 @@ class Supervisor:
                     await self._complete(one, one.unit)
                 else:
                     await self._serve(one, one.unit)
-        except* Exception as failures:  # whatever it is, the other units live on
+        except* Exception as failures:  # noqa: BLE001 - the other units live on
             error = first_error(failures)
             name = "" if isinstance(error, StackError) else f"{one.unit.name}: "
             if not one.stopping:
