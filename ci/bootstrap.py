@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -114,12 +115,20 @@ def install_uv(python: Path, lock: Path) -> None:
         run(*pip, "--require-hashes", "--no-deps", "-r", pin, fix=AGAIN)
 
 
+def trust() -> tuple[str, ...]:
+    """Trust whom the system trusts, where it has certificates: many networks need it."""
+    paths = ssl.get_default_verify_paths()
+    known = paths.cafile or (paths.capath and any(Path(paths.capath).iterdir()))
+    return ("--system-certs",) if known else ()
+
+
 def install(root: Path, target: Path, lock: Path) -> None:
     """Install exactly the lock's wheels by hash, then this checkout itself."""
     python = target / "bin" / "python"
     install_uv(python, lock)
     started = time.monotonic()
-    uv = (target / "bin" / "uv", "--quiet", "--no-config", "--no-progress", "pip")
+    quiet = ("--quiet", "--no-config", "--no-progress", *trust())
+    uv = (target / "bin" / "uv", *quiet, "pip")
     exact = ("--require-hashes", "--compile-bytecode", "--link-mode", "copy")
     run(*uv, "sync", *exact, "--python", python, lock, fix=AGAIN)
     say(f"wheels installed and checked by hash ({time.monotonic() - started:.1f} s)")
