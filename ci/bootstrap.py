@@ -116,7 +116,7 @@ def install_uv(python: Path, lock: Path) -> None:
 
 
 def trust() -> tuple[str, ...]:
-    """Trust whom the system trusts, where it has certificates: many networks need it."""
+    """Trust whom the system trusts, if it has certificates: many networks need it."""
     paths = ssl.get_default_verify_paths()
     known = paths.cafile or (paths.capath and any(Path(paths.capath).iterdir()))
     return ("--system-certs",) if known else ()
