@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from ci.engine import Status
 from ci.errors import StackError, StackStopping, TimedOut, UnitFailed, UsageError
 from ci.local.client import Client, Event, connect, connect_or_start
@@ -25,6 +27,7 @@ from ci.stack import describe
 from ci.units import Endpoints, Job, Stack
 
 STOP_WITHIN_S = 60.0
+LAST_STEPS_S = 2.0  # from giving the lock back to the end of the process
 LOST_PAUSE_S = 0.5  # between two looks whether the supervisor is still there
 
 
@@ -209,6 +212,8 @@ class LocalEngine:
             while time.monotonic() < deadline:
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    with contextlib.suppress(psutil.Error):
+                        psutil.Process(pid).wait(LAST_STEPS_S)
                     return
                 if client := connect(self.home):
                     with client, contextlib.suppress(UnitFailed):
