@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.dagger.engine import Made, Step
+from tests.dagger.engine import Engine, Made, Step
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,12 @@ class Box:
     def health(self) -> dict[str, Any]:
         """Its health check."""
         return self.made.call("withDockerHealthcheck")
+
+
+def executed(engine: Engine) -> list[Box]:
+    """Return the containers whose commands were run, in order."""
+    synced = [Box(made) for made in engine.happened("Container.sync")]
+    return [box for box in synced if box.commands]
 
 
 def every_step(made: Made) -> Iterator[Step]:

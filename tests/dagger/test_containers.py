@@ -6,7 +6,7 @@ import anyio
 import pytest
 from dagger import dag
 from tests.dagger.engine import Engine
-from tests.dagger.read import Box, every_step, service_name
+from tests.dagger.read import Box, every_step, executed, service_name
 
 from ci import healthcheck, images, inside
 from ci.cluster import ensure_sql
@@ -141,13 +141,35 @@ async def test_secrets_are_secrets_wherever_they_stand(engine: Engine) -> None:
         assert name in worker.secrets
 
 
+@pytest.mark.parametrize("options", ["postgres_password", "database_url"])
+async def test_a_password_is_hidden_in_whatever_form_it_stands(
+    engine: Engine, options: str
+) -> None:
+    url = "postgresql://me:canary%407f3a@pond.example.org/figures"
+    word = "canary@7f3a" if options == "postgres_password" else url
+    engine.answers["Secret.plaintext"] = word
+    names = [options, *(["prefect_database_url"] if word == url else [])]
+    session = await opened(engine, **{n: dag.set_secret(n, "x") for n in names})
+    for job in ("setup-db", "psql", "dump"):
+        await session.run(job)
+    plain = [
+        step.arguments["value"]
+        for box in executed(engine)
+        for step in every_step(box.made)
+        if step.name == "withEnvVariable"
+    ]
+    assert plain
+    assert "canary" not in str(plain)
+    assert executed(engine)[-1].secrets["PGPASSWORD"] == "canary@7f3a"
+
+
 async def test_every_job_runs_the_description_s_command(engine: Engine) -> None:
     session = await opened(engine)
     for name, unit in session.stack.units.items():
         if isinstance(unit, Service) or name == "test":
             continue
         await session.run(name, "argument")
-        box = Box(engine.happened("Container.sync")[-1])
+        box = executed(engine)[-1]
         assert box.commands == [[*unit.command, "argument"]]
         variables = box.variables
         assert variables.pop("ETL_CALL")
@@ -161,8 +183,8 @@ async def test_no_cache_knows_a_job_of_another_call(engine: Engine) -> None:
     """A job changes or reads what is outside its container."""
     for _ in range(2):
         await (await opened(engine)).run("history")
-    first, second = engine.happened("Container.sync")
-    assert Box(first).variables["ETL_CALL"] != Box(second).variables["ETL_CALL"]
+    first, second = executed(engine)
+    assert first.variables["ETL_CALL"] != second.variables["ETL_CALL"]
 
 
 async def test_units_come_up_in_order_and_once(engine: Engine) -> None:
@@ -171,7 +193,8 @@ async def test_units_come_up_in_order_and_once(engine: Engine) -> None:
     happened = [
         service_name(made) if event == "Service.start" else Box(made).commands[-1][0:3]
         for event, made in engine.events
-        if event in ("Service.start", "Container.sync")
+        if event == "Service.start"
+        or (event == "Container.sync" and Box(made).commands)
     ]
     assert happened[0] == "db"
     assert sorted(map(str, happened)) == sorted(
@@ -195,6 +218,13 @@ async def test_units_come_up_in_order_and_once(engine: Engine) -> None:
     assert len(engine.events) == before
 
 
+async def test_images_are_there_before_anything_is_timed(engine: Engine) -> None:
+    await (await opened(engine)).run("history")
+    events = [(event, bool(Box(made).commands)) for event, made in engine.events]
+    assert events[-2:] == [("Container.sync", False), ("Container.sync", True)]
+    assert Box(engine.events[-2][1]).image == "stage runtime"
+
+
 async def test_what_takes_longer_than_its_limit_says_what_may_hold_it() -> None:
     slow = Service(
         name="db",
@@ -216,7 +246,7 @@ async def test_a_database_brought_in_takes_the_place_of_ours(engine: Engine) -> 
         engine, postgres=theirs, postgres_password=dag.set_secret("w", "word")
     )
     await session.run("setup-db")
-    box = Box(engine.happened("Container.sync")[-1])
+    box = executed(engine)[-1]
     assert box.bindings["db"].calls("address") == [{"value": "tcp://localhost:6000"}]
     assert "@db:6000/biocirv_db" in box.secrets["DATABASE_URL"]
     assert not any("from" in str(step) for _, m in engine.events for step in m.steps)
@@ -233,6 +263,6 @@ async def test_a_managed_database_needs_no_service(engine: Engine) -> None:
     )
     assert "db" not in session.stack.units
     await session.run("setup-db")
-    box = Box(engine.happened("Container.sync")[-1])
+    box = executed(engine)[-1]
     assert box.bindings == {}
     assert "pond.example.org" in box.secrets["DATABASE_URL"]

@@ -8,7 +8,7 @@ import pytest
 from dagger import dag
 from tests.dagger.called import STACK, command, etl, last, started
 from tests.dagger.engine import Engine
-from tests.dagger.read import Box, every_step
+from tests.dagger.read import Box, every_step, executed
 
 from ci import images, inside
 from ci.generated import GENERATED
@@ -53,7 +53,7 @@ async def test_a_revision_is_the_new_file_alone(engine: Engine) -> None:
     assert changes.calls("filter") == [{"include": ["alembic/versions/*.py"]}]
     (folder,) = changes.calls("withDirectory")
     assert (folder["path"], folder["owner"]) == ("/app/alembic", inside.USER)
-    ran = [Box(made).commands for made in engine.happened("Container.sync")]
+    ran = [box.commands for box in executed(engine)]
     assert ran == [[command("setup-db")]]
 
 
@@ -80,16 +80,16 @@ async def test_a_dump_comes_out_and_goes_in_through_the_server(engine: Engine) -
 
 async def test_a_restore_is_migrated(engine: Engine) -> None:
     await etl().restore(dag.directory().file("etl.dump"))
-    ran = [Box(made).commands[-1] for made in engine.happened("Container.sync")]
+    ran = [box.commands[-1] for box in executed(engine)]
     where = "/tmp/etl.dump"
     assert ran == [command("restore", where), command("setup-db")]
-    assert engine.happened("Container.sync")[0].calls("withMountedFile")
+    assert executed(engine)[0].made.calls("withMountedFile")
 
 
 async def test_reset_deletes_only_when_told_to(engine: Engine) -> None:
     with pytest.raises(CallFailed, match="pgdata, rawdata"):
         await etl().reset()
-    assert engine.happened("Container.sync") == []
+    assert executed(engine) == []
     assert await etl(project="pond").reset(yes=True) == "emptied: pgdata, rawdata\n"
     box = last(engine, "Container.sync")
     assert {v["key"] for v in box.volumes.values()} == {

@@ -7,7 +7,7 @@ import pytest
 from dagger import dag
 from tests.dagger.called import STACK, command, etl, last, started
 from tests.dagger.engine import Engine
-from tests.dagger.read import Box, service_name
+from tests.dagger.read import Box, executed, service_name
 
 from ci import images, inside
 from ci.module.policy import CallFailed
@@ -79,7 +79,7 @@ async def test_the_whole_chain_ends_with_the_run_s_receipt(
     engine.answers["Container.stdout"] = "the receipt\n"
     assert await getattr(etl(), function)() == "the receipt\n"
     assert started(engine) == set(STACK.services)
-    ran = [Box(made).commands[-1] for made in engine.happened("Container.sync")]
+    ran = [box.commands[-1] for box in executed(engine)]
     assert sorted(ran) == sorted(
         [command("setup-db"), command("deploy"), command("run-etl")]
     )
@@ -146,9 +146,7 @@ async def test_the_stack_stands_behind_one_address_with_a_login(
 ) -> None:
     front = Box(await engine.account(await etl().stack()))
     assert started(engine) == set(STACK.services)
-    assert command("deploy") in [
-        Box(made).commands[-1] for made in engine.happened("Container.sync")
-    ]
+    assert command("deploy") in [box.commands[-1] for box in executed(engine)]
     ports = [call["port"] for call in front.made.calls("withExposedPort")]
     assert ports == [inside.SERVER_PORT]
     words = front.made.call("asService")["args"]

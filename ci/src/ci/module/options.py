@@ -7,6 +7,7 @@ in the module of the class that inherits them.
 import dataclasses
 import secrets
 from typing import Annotated
+from urllib.parse import quote, unquote, urlsplit
 from uuid import uuid4
 
 import dagger
@@ -166,6 +167,13 @@ async def port_of(service: dagger.Service | None) -> int:
 
 
 def hidden_texts(settings: Settings, *texts: str | None) -> frozenset[str]:
-    """Return every text that must not stand in a plain variable."""
+    """Return every text that must not stand in a plain variable.
+
+    A password also as it stands in a URL, and the one that a URL holds by itself.
+    """
     known = [v.reveal() for v in vars(settings).values() if isinstance(v, Secret)]
-    return frozenset(text for text in (*texts, *known) if text)
+    told = [text for text in (*texts, *known) if text]
+    inside_urls = [urlsplit(text).password for text in told if "://" in text]
+    passwords = [unquote(word) for word in inside_urls if word]
+    whole = {*told, *passwords}
+    return frozenset(whole | {quote(text, safe="") for text in whole})

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import dagger
 
 from ci.containers import Containers
 from ci.errors import TimedOut
-from ci.units import Job, Service, Stack
+from ci.units import Job, Runtime, Service, Stack
 
 BUSY = (
     "another session may hold the volume; end it, or take another one: --project NAME"
@@ -24,6 +24,7 @@ class Session:
     def __init__(self, containers: Containers) -> None:
         self.containers = containers
         self._done: dict[str, anyio.Event] = {}
+        self._built: set[Runtime] = set()
 
     @property
     def stack(self) -> Stack:
@@ -38,13 +39,11 @@ class Session:
         of a failed command passes on as it is, and with it its exit code.
         """
         missing = [n for n in self.stack.closure(names) if n not in self._done]
+        await self.build(missing)
         self._done |= {name: anyio.Event() for name in missing}
-        try:
-            async with anyio.create_task_group() as group:
-                for name in missing:
-                    group.start_soon(self._bring_up, name)
-        except BaseExceptionGroup as failures:
-            raise first_error(failures) from None
+        async with failing_with_the_first(), anyio.create_task_group() as group:
+            for name in missing:
+                group.start_soon(self._bring_up, name)
 
     async def run(
         self, name: str, *arguments: str, inputs: dagger.Directory | None = None
@@ -60,7 +59,21 @@ class Session:
     async def ready(self, name: str) -> dagger.Container:
         """Return a job's container, not run yet, with what it needs up."""
         await self.ensure(self.stack.unit(name).needs)
+        await self.build([name])
         return self.containers.job(name)
+
+    async def build(self, names: Iterable[str]) -> None:
+        """Pull and build the images of units, side by side.
+
+        Before anything is timed: the first call on an engine takes minutes for it, and
+        no limit of a unit is meant for that.
+        """
+        own = [name for name in names if name not in self.containers.brought]
+        wanted = {self.stack.unit(name).runtime for name in own} - self._built
+        async with failing_with_the_first(), anyio.create_task_group() as group:
+            for runtime in wanted:
+                group.start_soon(self.containers.bases[runtime].sync)
+        self._built |= wanted
 
     async def _bring_up(self, name: str) -> None:
         unit = self.stack.unit(name)
@@ -90,8 +103,13 @@ def in_time(unit: Service | Job) -> Iterator[None]:
         raise TimedOut(late, BUSY if unit.volumes else "") from None
 
 
-def first_error(group: BaseException) -> BaseException:
-    """Unwrap nested groups down to the first error in them."""
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
+@asynccontextmanager
+async def failing_with_the_first() -> AsyncIterator[None]:
+    """Raise the first error of a group of tasks as it is: it has the exit code."""
+    try:
+        yield
+    except BaseExceptionGroup as failures:
+        error: BaseException = failures
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
