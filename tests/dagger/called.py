@@ -26,6 +26,16 @@ def command(name: str, *arguments: str) -> list[str]:
     return [*STACK.unit(name).command, *arguments]
 
 
+def volume_keys(project: str) -> dict[str, str]:
+    """Return the description's volumes with the keys that a project's have."""
+    services = STACK.services.values()
+    return {
+        name: f"{project}-{name}{'-18' if unit.cluster else ''}-0"
+        for unit in services
+        for name in unit.volumes
+    }
+
+
 def started(engine: Engine) -> set[str]:
     """Return the services that were started."""
     return {service_name(made) for made in engine.happened("Service.start")}
