@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 EXIT_FAILED, EXIT_PREREQUISITE = 1, 4
+MANIFEST = "pixi.toml"
 
 
 class BootstrapError(Exception):
@@ -135,21 +136,35 @@ def install(root: Path, target: Path, lock: Path) -> None:
     # The build backend is uv's own: nothing is downloaded for these two.
     own = ("--no-deps", "--offline", "-e", root, "-e", root / "ci")
     run(*uv, "install", "--python", python, *own, fix=AGAIN)
+    # What `pixi add --pypi` has added; it says itself what went wrong, and the fix.
+    extras = (python, root / "ci" / "extras.py", root / MANIFEST, lock)
+    if code := subprocess.run(extras, check=False).returncode:
+        raise SystemExit(code)
 
 
 def main(root: Path, target: Path, lock_name: str) -> None:
-    """Bring `target` in step with the lock; the lock's copy goes in last."""
-    lock, stamp = root / lock_name, target / "synced.lock"
+    """Bring `target` in step with the checkout; what it was made from goes in last."""
+    stamps = {
+        root / lock_name: target / "synced.lock",
+        root / MANIFEST: target / "synced.toml",
+    }
     with locked(target.parent / f"{target.name}.making"):
-        if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
+        if all(same(source, stamp) for source, stamp in stamps.items()):
             return
         started = time.monotonic()
         say(f"making the locked environment in {target} (first use or new lock)")
-        stamp.unlink(missing_ok=True)
+        for stamp in stamps.values():
+            stamp.unlink(missing_ok=True)
         make_venv(target)
-        install(root, target, lock)
-        shutil.copyfile(lock, stamp)
+        install(root, target, root / lock_name)
+        for source, stamp in stamps.items():
+            shutil.copyfile(source, stamp)
         say(f"environment ready ({time.monotonic() - started:.1f} s)")
+
+
+def same(source: Path, stamp: Path) -> bool:
+    """Whether the environment was made from what the file says now."""
+    return stamp.exists() and stamp.read_bytes() == source.read_bytes()
 
 
 if __name__ == "__main__":

@@ -162,6 +162,7 @@ def prefect(
         environment = os.environ | {
             "PATH": os.pathsep.join([python, os.environ["PATH"]]),
             "PREFECT_HOME": str(folder),
+            "TMPDIR": str(folder),  # Prefect's files there are not to meet other users'
             "PREFECT_API_DATABASE_CONNECTION_URL": server.url(metadata, "asyncpg"),
             "PREFECT_API_URL": f"{address}/api",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -97,7 +97,12 @@ def test_a_contradiction_names_both_sides(
 
 def test_a_url_with_another_host_is_a_database_brought_in() -> None:
     url = "postgresql://reader:word@warehouse.example.org/figures"
-    settings = read_settings({"DATABASE_URL": url})
+    with pytest.raises(ConfigError, match="where Prefect's own database is"):
+        read_settings({"DATABASE_URL": url})
+    prefect = "postgresql://reader:word@warehouse.example.org/prefect"
+    settings = read_settings(
+        {"DATABASE_URL": url, "PREFECT_API_DATABASE_CONNECTION_URL": prefect}
+    )
     assert settings.external_database
     assert settings.database_url == Secret(
         url.replace("postgresql:", "postgresql+psycopg:")

@@ -87,7 +87,10 @@ def test_no_secret_is_in_any_command_line() -> None:
 
 def test_a_database_brought_in_takes_the_place_of_our_own() -> None:
     url = Secret("postgresql+psycopg://reader:word@warehouse.example.org/figures")
-    brought = stack(Settings(database_url=url))
+    prefect = Secret("postgresql+asyncpg://reader:word@warehouse.example.org/prefect")
+    brought = stack(
+        Settings(database_url=url, prefect_api_database_connection_url=prefect)
+    )
     assert "db" not in brought.units
     assert all("db" not in unit.needs for unit in brought.units.values())
     assert brought.units["setup-db"].environment["DATABASE_URL"] == url.reveal()
@@ -97,7 +100,9 @@ def test_postgres_own_programs_reach_a_database_brought_in() -> None:
     url = Secret(
         "postgresql+psycopg://me:p%40ss@pond.example.org:6/figures?sslmode=require"
     )
-    brought = stack(Settings(database_url=url)).units
+    prefect = Secret("postgresql+asyncpg://me:p%40ss@pond.example.org:6/prefect")
+    settings = Settings(database_url=url, prefect_api_database_connection_url=prefect)
+    brought = stack(settings).units
     assert brought["dump"].environment == {
         "PGHOST": "pond.example.org",
         "PGPORT": "6",

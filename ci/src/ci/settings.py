@@ -244,11 +244,17 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 def check_urls(settings: Settings) -> None:
     """Report a URL that contradicts the variables it could be derived from."""
+    prefect = settings.prefect_api_database_connection_url
+    if settings.external_database and prefect is None:
+        raise ConfigError(
+            "DATABASE_URL names another server, but nothing says where Prefect's own "
+            "database is",
+            "set PREFECT_API_DATABASE_CONNECTION_URL too",
+        )
     if settings.database_url and not settings.external_database:
         compare_url(
             "DATABASE_URL", settings.database_url, settings, settings.postgres_db
         )
-    prefect = settings.prefect_api_database_connection_url
     if prefect and not settings.external_database:
         compare_url("PREFECT_API_DATABASE_CONNECTION_URL", prefect, settings, None)
     if settings.prefect_api_url and settings.prefect_server_api_port:

@@ -44,7 +44,15 @@ def work_pool_name() -> str:
 def http_client(url: str) -> httpx.Client:
     """Return a client of one server; for plain http it loads no CA bundle."""
     tls = url.startswith("https")
-    return httpx.Client(base_url=url, timeout=10, trust_env=tls, verify=tls)
+    login = os.environ.get("PREFECT_API_AUTH_STRING")
+    user, _, password = (login or "").partition(":")
+    return httpx.Client(
+        base_url=url,
+        timeout=10,
+        trust_env=tls,
+        verify=tls,
+        auth=httpx.BasicAuth(user, password) if login else None,
+    )
 
 
 def wait_until_api_answers(url: str, *, within_seconds: float) -> None:

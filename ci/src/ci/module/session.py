@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import anyio
 import dagger
 
 from ci.containers import Containers
-from ci.errors import TimedOut
+from ci.errors import TimedOut, unwrapped
 from ci.units import Job, Runtime, Service, Stack
 
 BUSY = (
@@ -41,9 +41,10 @@ class Session:
         missing = [n for n in self.stack.closure(names) if n not in self._done]
         await self.build(missing)
         self._done |= {name: anyio.Event() for name in missing}
-        async with failing_with_the_first(), anyio.create_task_group() as group:
-            for name in missing:
-                group.start_soon(self._bring_up, name)
+        with unwrapped():
+            async with anyio.create_task_group() as group:
+                for name in missing:
+                    group.start_soon(self._bring_up, name)
 
     async def run(
         self, name: str, *arguments: str, inputs: dagger.Directory | None = None
@@ -70,9 +71,10 @@ class Session:
         """
         own = [name for name in names if name not in self.containers.brought]
         wanted = {self.stack.unit(name).runtime for name in own} - self._built
-        async with failing_with_the_first(), anyio.create_task_group() as group:
-            for runtime in wanted:
-                group.start_soon(self.containers.bases[runtime].sync)
+        with unwrapped():
+            async with anyio.create_task_group() as group:
+                for runtime in wanted:
+                    group.start_soon(self.containers.bases[runtime].sync)
         self._built |= wanted
 
     async def _bring_up(self, name: str) -> None:
@@ -101,15 +103,3 @@ def in_time(unit: Service | Job) -> Iterator[None]:
     except TimeoutError:
         late = f"{unit.name} was not ready or done after {unit.within_s:.0f} s"
         raise TimedOut(late, BUSY if unit.volumes else "") from None
-
-
-@asynccontextmanager
-async def failing_with_the_first() -> AsyncIterator[None]:
-    """Raise the first error of a group of tasks as it is: it has the exit code."""
-    try:
-        yield
-    except BaseExceptionGroup as failures:
-        error: BaseException = failures
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
