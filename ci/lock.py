@@ -14,6 +14,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from bootstrap import trust  # a script beside this one
+
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = "3.11"
 RUNTIME = ("pyproject.toml", "--group", "ci/pyproject.toml:local")
@@ -44,7 +46,7 @@ def compile_locks(folder: Path) -> None:
             shutil.copyfile(ROOT / name, target)
         words = [*options, "--python-version", OLDEST_PYTHON, *inputs, "-o", target]
         subprocess.run(
-            [uv, "pip", "compile", *words],
+            [uv, *trust(), "pip", "compile", *words],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             check=True,
