@@ -48,15 +48,17 @@ RUN --mount=type=cache,target=/var/cache/uv \
 FROM ${DEBIAN_IMAGE} AS runtime
 RUN groupadd --gid 10001 etl \
     && useradd --uid 10001 --gid etl --create-home --shell /bin/bash etl \
-    && install --directory --owner etl --group etl /data/raw /data/prefect
+    && install --directory --owner etl --group etl --mode 1777 /data/raw /data/prefect
 WORKDIR /app
+# Prefect copies its UI before it serves it, to where only root may write by default.
 # PATH, so that `exec` finds python, prefect, alembic and pip without the entry point.
 ENV PATH=/app/.pixi/envs/etl/bin:$PATH \
     PYTHONPATH=/app/src:/app/ci/src \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ETL_RAW_DIR=/data/raw \
-    PREFECT_HOME=/data/prefect
+    PREFECT_HOME=/data/prefect \
+    PREFECT_UI_STATIC_DIRECTORY=/data/prefect/ui
 COPY --from=environment /shell-hook.sh /shell-hook.sh
 # At the same path: an environment holds its own path in many of its files.
 COPY --from=environment /app/.pixi/envs/etl /app/.pixi/envs/etl

@@ -10,16 +10,17 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from ci import engines
 from ci.errors import FAILED, INTERRUPTED, StackError, UsageError
 
 if TYPE_CHECKING:
     from ci.output import Result
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-ENGINES = ("local",)
 # The verbs of the stack, in the order in which one meets them. Those of the data are
 # registered by their own package under the same entry point group.
 VERBS: Mapping[str, str] = {
@@ -33,6 +34,8 @@ VERBS: Mapping[str, str] = {
     "migrate": "bring the application database to the newest revision",
     "psql": "SQL shell on the application database; --prefect for Prefect's",
     "exec": "run a command with a service's programs and environment",
+    "health": "ask whether the database accepts connections; starts nothing",
+    "rebuild": "build the image anew (Docker engine)",
     "test": "run the tests; arguments go to pytest",
 }
 # Verbs that run another program with the words that follow, and how many of the first
@@ -40,7 +43,7 @@ VERBS: Mapping[str, str] = {
 PASSING = {"psql": 0, "exec": 1, "test": 0}
 OWN_FLAGS = ("-h", "--help", "--json", "--debug", "--prefect", "--engine")
 # Verbs that take a while say at once where they are at work; the others just answer.
-SPEAKING = ("run", "up", "down", "restart", "deploy", "migrate")
+SPEAKING = ("run", "up", "down", "restart", "deploy", "migrate", "rebuild")
 ENTRY_POINTS = "etl.verbs"
 EXAMPLES = """\
 examples:
@@ -96,8 +99,8 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.add_argument(
         "--engine",
-        choices=ENGINES,
-        default=os.environ.get("ETL_ENGINE", "local"),
+        choices=engines.NAMES,
+        default=engines.default_engine(),
         help="what runs the stack (default: $ETL_ENGINE or local)",
     )
 
@@ -153,6 +156,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     `psql`, `exec`, `test` and the verbs of the data hand words on as they are, options
     included; the stack's own options stand before those.
     """
+    argv = with_verb_first(argv)
     verb = next((word for word in argv if not word.startswith("-")), None)
     if verb is None and (not argv or {"-h", "--help"} & set(argv)):
         print_help()
@@ -172,6 +176,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     rest.remove(verb)
     args.verb, args.arguments = verb, rest
     return args
+
+
+def with_verb_first(argv: Sequence[str]) -> list[str]:
+    """Put an engine that is named before the verb behind it: `--engine docker up`."""
+    words, leading = list(argv), []
+    while words and words[0].startswith("-"):
+        takes_value = words[0] == "--engine"
+        leading += words[: 1 + takes_value]
+        del words[: 1 + takes_value]
+    return [*words[:1], *leading, *words[1:]] if words else leading
 
 
 def parse_passing(verb: str, argv: Sequence[str]) -> argparse.Namespace:
@@ -244,12 +258,20 @@ def call(args: argparse.Namespace) -> Result:
     home = find_home(CHECKOUT, os.environ)
     progress = Progress(quiet=args.json)
     if args.verb in SPEAKING:
-        progress.say(f"etl {args.verb}: local engine, state in {home.root}")
+        progress.say(f"etl {args.verb}: {args.engine} engine, state in {home.root}")
 
     from ci import verbs  # only now: the first line is not to wait for these
-    from ci.local.engine import LocalEngine
     from ci.settings import read_settings
 
-    engine = LocalEngine(CHECKOUT, home, read_settings(os.environ, CHECKOUT / ".env"))
+    settings = read_settings(os.environ, engines.find_env_file(CHECKOUT))
+    engine = engines.new_engine(args.engine, CHECKOUT, home, settings)
+    if args.verb in SPEAKING:
+        engines.point_out_others(args.engine, CHECKOUT, home, settings, progress)
     context = verbs.Context(engine, progress, CHECKOUT, args.json)
-    return verbs.HANDLERS.get(args.verb, verbs.data)(args, context)
+    try:
+        result = verbs.HANDLERS.get(args.verb, verbs.data)(args, context)
+    except StackError as error:
+        error.hint = engines.addressed(error.hint, args.engine)
+        raise
+    lines = tuple(engines.addressed(line, args.engine) for line in result.lines)
+    return replace(result, lines=lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from ci.progress import Progress
@@ -18,6 +19,7 @@ class Status:
     ui_url: str | None
     units: list[dict[str, Any]]
     stale_settings: bool = False
+    stale_image: bool = False
 
     def as_data(self) -> dict[str, Any]:
         """Return it as the `data` of a JSON answer."""
@@ -25,6 +27,7 @@ class Status:
             "running": self.running,
             "ui_url": self.ui_url,
             "settings_changed": self.stale_settings,
+            "image_outdated": self.stale_image,
             "units": self.units,
         }
 
@@ -33,9 +36,17 @@ class Session(Protocol):
     """A stack that is held up for as long as a verb needs it."""
 
     def run_job(
-        self, name: str, arguments: Iterable[str], *, capture: bool
+        self,
+        name: str,
+        arguments: Iterable[str],
+        *,
+        capture: bool,
+        files: Iterable[Path] = (),
     ) -> tuple[int, str]:
-        """Run a job on our terminal; return its exit code and what was captured."""
+        """Run a job on our terminal; return its exit code and what was captured.
+
+        `files` are this machine's files that its arguments name by absolute path.
+        """
 
     def run_command(self, unit: str, command: list[str]) -> int:
         """Run a command in a unit's place; return its exit code."""
@@ -68,6 +79,12 @@ class Engine(Protocol):
 
     def logs(self, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
         """Yield log lines, each behind its service's name."""
+
+    def seems_up(self) -> bool:
+        """Tell at once, and without an error, whether its stack is up."""
+
+    def rebuild(self, progress: Progress) -> bool:
+        """Build anew what services run in; return whether there is such a thing."""
 
     def losses(self) -> list[str]:
         """Say what `down --volumes` would delete, one line each."""

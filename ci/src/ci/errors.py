@@ -52,6 +52,12 @@ class PortTaken(StackError):
     code = "PORT_TAKEN"
 
 
+class NamesTaken(StackError):
+    """Containers of another checkout have the names of ours."""
+
+    code = "NAMES_TAKEN"
+
+
 class UnitFailed(StackError):
     """A service did not become ready, or a job did not complete."""
 

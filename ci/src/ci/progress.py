@@ -26,7 +26,7 @@ class Progress:
     """Prints to standard error; use as a context manager around the waiting."""
 
     def __init__(self, stream: TextIO = sys.stderr, *, quiet: bool = False) -> None:
-        self._stream, self._quiet = stream, quiet
+        self._stream, self.quiet = stream, quiet
         self._begun = time.monotonic()
         self._units: dict[str, dict[str, Any]] = {}
         self._started: dict[str, float] = {}
@@ -55,7 +55,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print one line at once."""
-        if not self._quiet:
+        if not self.quiet:
             print(line, file=self._stream, flush=True)
 
     def unit_changed(self, state: dict[str, Any]) -> None:

@@ -152,6 +152,7 @@ def prefect_server(settings: Settings, at: Endpoints) -> Service:
         }
         | ({"PREFECT_SERVER_API_AUTH_STRING": at.api_login} if at.api_login else {}),
         ports=(Port("http", 4200, settings.server_port),),
+        volumes={"prefectdata": at.prefect_home},
         needs={"db": Condition.HEALTHY},
         probe=HttpProbe(f"{at.api_url}/health"),
         within_s=120.0,
@@ -187,7 +188,7 @@ def prefect_worker(
             "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         },
         needs={"setup-db": Condition.COMPLETED, "prefect-server": Condition.STARTED},
-        volumes={"rawdata": at.raw_dir},
+        volumes={"rawdata": at.raw_dir, "prefectdata": at.prefect_home},
         probe=WorkerProbe(at.api_url, settings.prefect_work_pool_name),
         within_s=120.0,
         stop_within_s=20.0,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ci.engine import Engine, Status
-from ci.errors import DONE, ConfigError, UsageError
+from ci.errors import DONE, ConfigError, UnitFailed, UsageError
 from ci.output import Result, ask, read_job_output, stream
 from ci.progress import Progress
 
@@ -88,6 +88,8 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"UI {status.ui_url}"
     if status.stale_settings:
         yield "the settings have changed since the start: ./etl restart applies them"
+    if status.stale_image:
+        yield "the image was built from other inputs: ./etl rebuild, then ./etl restart"
 
 
 def logs(args: Namespace, ctx: Context) -> Result:
@@ -101,7 +103,8 @@ def logs(args: Namespace, ctx: Context) -> Result:
 
 def run(args: Namespace, ctx: Context) -> Result:
     """Deploy and run the master flow; wait for its receipt."""
-    arguments = [w for pair in args.input for w in ("--input", absolute(pair))]
+    inputs = [absolute(pair) for pair in args.input]
+    arguments = [word for pair in inputs for word in ("--input", pair)]
     for option in ("source", "complete"):
         arguments += [
             w for name in getattr(args, option) for w in (f"--{option}", name)
@@ -111,7 +114,10 @@ def run(args: Namespace, ctx: Context) -> Result:
         for flag in ("reload", "no-wait")
         if getattr(args, flag.replace("-", "_"))
     ]
-    return job("run-etl", arguments, ctx)
+    values = [Path(pair.partition("=")[2]) for pair in inputs]
+    return job(
+        "run-etl", arguments, ctx, [path for path in values if path.is_absolute()]
+    )
 
 
 def absolute(pair: str) -> str:
@@ -146,11 +152,13 @@ def migrate(args: Namespace, ctx: Context) -> Result:
     return Result({"exit_code": code}, (), code)
 
 
-def job(name: str, arguments: list[str], ctx: Context) -> Result:
+def job(
+    name: str, arguments: list[str], ctx: Context, files: Iterable[Path] = ()
+) -> Result:
     """Run a job that speaks JSON under --json; its exit code is the verb's."""
+    words = [*arguments, "--json"] if ctx.as_json else arguments
     with ctx.engine.hold([name], ctx.progress) as session:
-        extra = ["--json"] if ctx.as_json else []
-        code, output = session.run_job(name, [*arguments, *extra], capture=ctx.as_json)
+        code, output = session.run_job(name, words, capture=ctx.as_json, files=files)
     return read_job_output(output, code) if ctx.as_json else Result(exit_code=code)
 
 
@@ -174,7 +182,27 @@ def execute(args: Namespace, ctx: Context) -> Result:
         raise UsageError("exec wants a command", f"./etl exec {args.service} CMD…")
     with ctx.engine.hold([args.service], ctx.progress) as session:
         code = session.run_command(args.service, args.arguments)
+    if code and "-c" in args.arguments and "PIXI_PROJECT_ROOT" in os.environ:
+        ctx.progress.say("etl: pixi drops single quotes that are inside an argument;")
+        ctx.progress.say("  fix: put them outside: python -c 'print(\"x\")'")
     return Result(exit_code=code)
+
+
+def health(args: Namespace, ctx: Context) -> Result:
+    """Ask whether the database accepts connections; fail when the stack is down."""
+    if not ctx.engine.status().running:
+        raise UnitFailed("no response: the stack is not up", "./etl up")
+    with ctx.engine.hold(["check-db-health"], ctx.progress) as session:
+        code, said = session.run_job("check-db-health", [], capture=True)
+    return Result({"said": said.strip()}, tuple(said.splitlines()), code)
+
+
+def rebuild(args: Namespace, ctx: Context) -> Result:
+    """Build the image that services run in."""
+    built = ctx.engine.rebuild(ctx.progress)
+    took = f"built in {ctx.progress.elapsed_s:.1f} s; ./etl restart uses it"
+    nothing = "this engine has no image: ./etl keeps its environment up to date"
+    return Result({"built": built}, (took if built else nothing,))
 
 
 def test(args: Namespace, ctx: Context) -> Result:
@@ -188,5 +216,5 @@ Handler = Callable[[Namespace, Context], Result]
 HANDLERS: Mapping[str, Handler] = {
     "up": up, "down": down, "restart": restart, "status": status, "logs": logs,
     "run": run, "deploy": deploy, "migrate": migrate, "psql": psql, "exec": execute,
-    "test": test,
+    "health": health, "rebuild": rebuild, "test": test,
 }  # fmt: skip

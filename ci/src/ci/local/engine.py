@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ import psutil
 
 from ci.engine import Status
 from ci.errors import StackError, StackStopping, TimedOut, UnitFailed, UsageError
+from ci.interrupts import passing_interrupts
 from ci.local.client import Client, Event, connect, connect_or_start
 from ci.local.home import Home
 from ci.local.launch import Launch, Launcher
@@ -41,7 +41,12 @@ class LocalSession:
         self._launcher = engine.launcher(endpoints)
 
     def run_job(
-        self, name: str, arguments: Iterable[str], *, capture: bool
+        self,
+        name: str,
+        arguments: Iterable[str],
+        *,
+        capture: bool,
+        files: Iterable[Path] = (),  # they are where the job looks already
     ) -> tuple[int, str]:
         """Run a job on our terminal; with `capture` its standard output is returned."""
         job = self._stack.unit(name)
@@ -224,6 +229,18 @@ class LocalEngine:
             f"the stack did not stop in {STOP_WITHIN_S:.0f} s", "./etl logs supervisor"
         )
 
+    def seems_up(self) -> bool:
+        """Whether a supervisor answers."""
+        client = connect(self.home)
+        if client is None:
+            return False
+        with client:
+            return True
+
+    def rebuild(self, progress: Progress) -> bool:
+        """Build nothing: the launcher keeps the environment in step with its lock."""
+        return False
+
     def losses(self) -> list[str]:
         """Say what `down --volumes` deletes."""
         known = {
@@ -245,13 +262,3 @@ def wanted(stack: Stack, names: Iterable[str]) -> list[str]:
         unit = stack.unit(name)
         units.extend(unit.needs if isinstance(unit, Job) else [name])
     return units
-
-
-@contextmanager
-def passing_interrupts() -> Iterator[None]:
-    """Leave Ctrl-C to the job: it has it from the terminal too, and ends by itself."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

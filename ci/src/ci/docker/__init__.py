@@ -1,0 +1,1 @@
+"""The Docker engine: long-lived containers, driven by a rendered compose file."""

@@ -1,0 +1,222 @@
+"""Renders the stack as a compose file: the description in Docker's words.
+
+Knows no unit by name. Variables go into one file a unit, for its owner alone: no secret
+is in the compose file or on a command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ci import healthcheck, inside
+from ci.cluster import ensure_sql
+from ci.docker.place import CONTAINER_PREFIX, CREDENTIALS, Place
+from ci.units import (
+    INITDB_LOCALE,
+    Condition,
+    Job,
+    Port,
+    Runtime,
+    Service,
+    Stack,
+)
+
+NETWORK = "prefect-network"
+JOBS = "jobs"  # profile of what runs only when it is asked for by name
+CONDITIONS = {
+    Condition.STARTED: "service_started",
+    Condition.HEALTHY: "service_healthy",
+    Condition.COMPLETED: "service_completed_successfully",
+}
+# What people edit reaches the next run without a build. The migrations are written,
+# too: `alembic revision` inside makes its file outside.
+MOUNTED: Mapping[str, bool] = {
+    "src": False,
+    "ci/src": False,
+    "alembic": True,
+    "alembic.ini": False,
+    "prefect.yaml": False,
+    "run_prefect_flow.py": False,
+}
+SCRIPTS = "ci/src/ci/scripts"
+ENSURE = ("sh", "/etl/scripts/ensure-cluster.sh", "/etl/cluster.sql")
+# A start is seen at once. Later the process's own end is what tells most, and a probe
+# of Python's a second would take a quarter of a processor for each service.
+START_INTERVAL, INTERVAL, MISSES = "250ms", "5s", 3
+HEADER = "# Rendered from ci/src/ci/stack.py at each start; edits are lost.\n"
+
+
+def render(place: Place, images: Mapping[Runtime, str]) -> dict[str, str]:
+    """Return every file of the project by its path in the engine's folder."""
+    stack = place.stack
+    files = {"compose.yaml": as_yaml(document(place, images))}
+    for unit in stack.units.values():
+        files[f"env/{unit.name}.env"] = env_text(environment(unit))
+        if isinstance(unit, Service) and unit.cluster:
+            files[f"{unit.name}.sql"] = ensure_sql(unit.cluster)
+    return files
+
+
+def document(place: Place, images: Mapping[Runtime, str]) -> dict[str, Any]:
+    """Return the compose file as data."""
+    stack = place.stack
+    own = volumes(stack)
+    return {
+        "name": place.folder.project,
+        "services": {
+            name: unit_entry(unit, place, images[unit.runtime])
+            for name, unit in stack.units.items()
+        },
+        "networks": {NETWORK: {"name": NETWORK}},
+        "volumes": {name: {} for name in own},
+    }
+
+
+def as_yaml(content: Mapping[str, Any]) -> str:
+    """Return a document as text; a dollar sign is no variable of compose's."""
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    return HEADER + text.replace("$", "$$")
+
+
+def volumes(stack: Stack) -> list[str]:
+    """Return the names of all volumes, in order of declaration."""
+    return list(dict.fromkeys(v for u in stack.units.values() for v in u.volumes))
+
+
+def gates(stack: Stack) -> set[str]:
+    """Return the jobs that services wait for."""
+    return set(stack.closure(stack.services)) - set(stack.services)
+
+
+def unit_entry(unit: Service | Job, place: Place, image: str) -> dict[str, Any]:
+    """Return one unit as a service of compose."""
+    entry: dict[str, Any] = {
+        "container_name": CONTAINER_PREFIX + unit.name,
+        "image": image,
+        "command": list(unit.command),
+        "env_file": [f"env/{unit.name}.env"],
+        "networks": [NETWORK],
+        "volumes": [
+            {"type": "volume", "source": name, "target": path}
+            for name, path in unit.volumes.items()
+        ],
+        "init": True,
+        "read_only": True,
+        "depends_on": {
+            need: {"condition": CONDITIONS[condition]}
+            for need, condition in unit.needs.items()
+        },
+    }
+    if unit.runtime is Runtime.PIPELINE:
+        add_pipeline(entry, unit, place)
+    else:
+        entry["tmpfs"] = ["/tmp", "/var/run/postgresql"]  # noqa: S108
+    if isinstance(unit, Service):
+        add_service(entry, unit, place)
+    elif unit.name not in gates(place.stack):
+        entry["profiles"] = [JOBS]
+    return entry
+
+
+def add_pipeline(entry: dict[str, Any], unit: Service | Job, place: Place) -> None:
+    """Add what the pipeline's own processes have: code from outside, few rights."""
+    entry["user"] = place.user
+    entry["tmpfs"] = ["/tmp"]  # noqa: S108
+    entry["environment"] = {"HOME": "/tmp", "USER": "etl"}  # noqa: S108
+    entry["cap_drop"] = ["ALL"]
+    entry["security_opt"] = ["no-new-privileges:true"]
+    entry["volumes"] += [
+        bind(place.checkout / name, f"{inside.CODE}/{name}", writable=writable)
+        for name, writable in MOUNTED.items()
+    ]
+    if place.credentials and CREDENTIALS in unit.environment.values():
+        entry["volumes"].append(bind(place.credentials, CREDENTIALS))
+
+
+def add_service(entry: dict[str, Any], unit: Service, place: Place) -> None:
+    """Add what lives on has: name, ports, health, how it stops and starts again."""
+    entry |= {
+        # Fixed: a worker is known by it, whichever container it is in.
+        "hostname": unit.name,
+        "ports": [published(port, place) for port in unit.ports],
+        "healthcheck": health(unit),
+        "restart": "unless-stopped",
+        "stop_signal": unit.stop_signal.name,
+        "stop_grace_period": f"{unit.stop_within_s:.0f}s",
+    }
+    if unit.cluster:
+        # PostgreSQL's workers share memory there; Docker's 64 MB end a big index.
+        entry["shm_size"] = "512mb"
+        entry["entrypoint"] = [*ENSURE, "docker-entrypoint.sh"]
+        entry["volumes"] += [
+            bind(place.checkout / SCRIPTS, "/etl/scripts"),
+            bind(place.folder.root / f"{unit.name}.sql", "/etl/cluster.sql"),
+        ]
+
+
+def bind(source: Path, target: str, *, writable: bool = False) -> dict[str, Any]:
+    """Return a mount of this machine; one that is not there is an error, not made."""
+    return {
+        "type": "bind",
+        "source": str(source),
+        "target": target,
+        "read_only": not writable,
+        "bind": {"create_host_path": False},
+    }
+
+
+def published(port: Port, place: Place) -> dict[str, Any]:
+    """Return a port as this machine sees it."""
+    return {
+        "target": port.inside,
+        "published": str(place.ports[port.name]),
+        "host_ip": place.bind[port.name],
+        "protocol": "tcp",
+    }
+
+
+def health(unit: Service) -> dict[str, Any]:
+    """Return the probe as a health check: at first often, then rarely."""
+    return {
+        "test": ["CMD", *healthcheck.command(unit.probe)],
+        "interval": INTERVAL,
+        "timeout": f"{healthcheck.ANSWER_WITHIN_S:.0f}s",
+        "retries": MISSES,
+        "start_period": f"{unit.within_s:.0f}s",
+        "start_interval": START_INTERVAL,
+    }
+
+
+def environment(unit: Service | Job) -> dict[str, str]:
+    """Return a unit's variables, with those that its image wants besides."""
+    if not (isinstance(unit, Service) and unit.cluster):
+        return dict(unit.environment)
+    return {
+        **unit.environment,
+        "POSTGRES_PASSWORD": unit.environment["PGPASSWORD"],
+        "POSTGRES_INITDB_ARGS": " ".join(INITDB_LOCALE),
+    }
+
+
+def env_text(variables: Mapping[str, str]) -> str:
+    """Return variables as the text of an env file: quoted, nothing expanded."""
+    escapes = str.maketrans({"\\": r"\\", '"': r"\"", "$": r"\$", "\n": r"\n"})
+    return "".join(
+        f'{name}="{value.translate(escapes)}"\n' for name, value in variables.items()
+    )
+
+
+def build_document(
+    image: str, checkout: Path, arguments: Mapping[str, str], labels: Mapping[str, str]
+) -> str:
+    """Return the compose file that builds the pipeline's image."""
+    build = {
+        "context": str(checkout),
+        "args": dict(arguments),
+        "labels": dict(labels),
+    }
+    return as_yaml({"services": {"image": {"image": image, "build": build}}})

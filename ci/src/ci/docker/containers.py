@@ -1,0 +1,76 @@
+"""Reads how the project's containers are: one row per unit, as in every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ci.docker.client import LABEL
+from ci.units import Job, Service, Stack
+
+Container = Mapping[str, Any]
+
+
+def unit_name(container: Container) -> str:
+    """Return the unit that a container belongs to."""
+    return str(container["Config"]["Labels"][f"{LABEL}.service"])
+
+
+def by_unit(containers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the container of each unit that has one."""
+    return {unit_name(one): one for one in containers}
+
+
+def is_running(container: Container) -> bool:
+    """Whether a container's process is there."""
+    return container["State"]["Status"] in ("running", "restarting", "paused")
+
+
+def rows(stack: Stack, containers: Mapping[str, Container]) -> list[dict[str, Any]]:
+    """Return the status of every unit of the stack."""
+    return [row(unit, containers.get(name)) for name, unit in stack.units.items()]
+
+
+def row(unit: Service | Job, container: Container | None) -> dict[str, Any]:
+    """Return the status of one unit."""
+    state = container["State"] if container else {}
+    is_service = isinstance(unit, Service)
+    status = service_status(state) if is_service else job_status(state)
+    ended = status in ("completed", "failed") and state["Status"] == "exited"
+    return {
+        "name": unit.name,
+        "kind": "service" if is_service else "job",
+        "status": status,
+        "pid": state.get("Pid") or None,
+        "exit_code": state["ExitCode"] if ended else None,
+        "restarts": container["RestartCount"] if container else 0,
+        "detail": state.get("Error", ""),
+        "took_s": None,
+    }
+
+
+def service_status(state: Mapping[str, Any]) -> str:
+    """Return a service's status in the words of the stack."""
+    match state.get("Status"):
+        case "created":
+            return "waiting"
+        case "running":
+            health = state.get("Health", {}).get("Status")
+            return {"healthy": "ready", "unhealthy": "failed"}.get(health, "starting")
+        case "restarting":
+            return "starting"
+        case "dead":
+            return "failed"
+    return "stopped"
+
+
+def job_status(state: Mapping[str, Any]) -> str:
+    """Return a job's status in the words of the stack."""
+    match state.get("Status"):
+        case "created":
+            return "waiting"
+        case "running":
+            return "running"
+        case "exited":
+            return "failed" if state["ExitCode"] else "completed"
+    return "stopped"

@@ -1,0 +1,251 @@
+"""The Docker engine: one compose project a checkout, rendered from the description."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+
+from ci.docker.client import LABEL, Docker, find_docker
+from ci.docker.compose import render
+from ci.docker.containers import by_unit, is_running, rows
+from ci.docker.image import Image, Images
+from ci.docker.place import CONTAINER_PREFIX, Folder, Place, choose_ports, settle
+from ci.docker.session import DockerSession
+from ci.docker.start import Starter
+from ci.engine import Status
+from ci.errors import NamesTaken, StackError, UsageError
+from ci.local.home import Home
+from ci.progress import Progress
+from ci.settings import Settings
+from ci.units import Service
+
+CLEAR_LINE = "\x1b[2K"
+VOLUMES = {
+    "pgdata": "both databases (data, history, Prefect's runs)",
+    "rawdata": "the stored input files",
+    "prefectdata": "Prefect's local files",
+}
+
+
+class DockerEngine:
+    """Implements the engine's verbs by docker and compose."""
+
+    name = "docker"
+
+    def __init__(
+        self, checkout: Path, home: Home, settings: Settings, images: Images
+    ) -> None:
+        self.checkout, self.settings, self.images = checkout, settings, images
+        self.folder = Folder(home)
+
+    @cached_property
+    def docker(self) -> Docker:
+        """Docker, once it is needed. Raises PrerequisiteMissing."""
+        return find_docker(self.checkout, self.folder.project)
+
+    @property
+    def image(self) -> Image:
+        """The pipeline's image."""
+        return Image(self.docker, self.folder, self.checkout, self.images)
+
+    @contextmanager
+    def hold(self, names: Iterable[str], progress: Progress) -> Iterator[DockerSession]:
+        """Hold services, and what jobs need; then stop what nobody else holds."""
+        with self.held():
+            with self.folder.changing():
+                place = self.prepare(progress)
+                Starter(self.docker, place, progress).ensure(names)
+            yield DockerSession(self.docker, place, self.status)
+
+    def up(self, progress: Progress) -> Status:
+        """Bring every service up and leave the stack running."""
+        with self.held(), self.folder.changing():
+            place = self.prepare(progress)
+            Starter(self.docker, place, progress).start(list(place.stack.services))
+            self.folder.kept.touch()
+        return self.status()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be a holder; the last one to leave stops a stack that is not to be kept."""
+        self.folder.root.mkdir(parents=True, exist_ok=True)
+        with (self.folder.root / "holders.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            try:
+                yield
+            finally:
+                with suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if not self.folder.kept.exists() and self.is_up():
+                        self.down(volumes=False)
+
+    def prepare(self, progress: Progress) -> Place:
+        """Make sure of files, names and image; a running stack keeps its files."""
+        self.refuse_clash()
+        running = self.is_up()
+        if not running:
+            ports = choose_ports(self.folder, self.settings)
+            self.folder.ports_file.write_text(json.dumps(ports))
+        place = self.place()
+        if not running:
+            self.write(self.rendered(place))
+        elif self.is_stale(place):
+            progress.say("etl: the settings have changed since the stack started;")
+            progress.say("  apply them: ./etl --engine docker restart")
+        self.image.ensure(progress)
+        return place
+
+    def place(self) -> Place:
+        """Describe the stack at the ports that are settled."""
+        return settle(self.folder, self.checkout, self.settings, self.folder.ports())
+
+    def rendered(self, place: Place) -> dict[str, str]:
+        """Return the project's files as they should be now."""
+        return render(place, self.images.of(self.folder.image))
+
+    def write(self, files: dict[str, str]) -> None:
+        """Write the project's files; those with variables are for their owner alone."""
+        (self.folder.root / "env").mkdir(mode=0o700, exist_ok=True)
+        for name, text in files.items():
+            path = self.folder.root / name
+            mode = 0o600 if path.parent.name == "env" else 0o644
+            path.unlink(missing_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(descriptor, "w") as handle:
+                handle.write(text)
+
+    def is_stale(self, place: Place) -> bool:
+        """Whether the files on disk, which the stack runs by, should be others now."""
+        for name, text in self.rendered(place).items():
+            path = self.folder.root / name
+            if not path.is_file() or path.read_text() != text:
+                return True
+        return False
+
+    def refuse_clash(self) -> None:
+        """Raise NamesTaken when another checkout's containers have our names."""
+        fields = ("project", "project.working_dir")
+        shown = "\t".join(f'{{{{.Label "{LABEL}.{field}"}}}}' for field in fields)
+        named = f"name=^/?{CONTAINER_PREFIX}"
+        listed = (
+            "ps",
+            "--all",
+            "--filter",
+            named,
+            "--format",
+            f"{{{{.Names}}}}\t{shown}",
+        )
+        for line in self.docker.run(*listed).splitlines():
+            name, project, folder = line.split("\t")
+            if project != self.folder.project:
+                where = Path(folder).parent.parent if folder else "no checkout"
+                raise NamesTaken(
+                    f"the container {name} belongs to another stack ({where}); "
+                    "its name is the same for every checkout",
+                    f"cd {where} && ./etl --engine docker down"
+                    if folder
+                    else f"docker rm -f {name}",
+                )
+
+    def is_up(self) -> bool:
+        """Whether any service's container is running."""
+        return any(is_running(one) for one in self.docker.containers())
+
+    def seems_up(self) -> bool:
+        """Ask docker only when the last word was `up`."""
+        with suppress(StackError):
+            return self.folder.kept.exists() and self.is_up()
+        return False
+
+    def down(self, *, volumes: bool) -> bool:
+        """Remove the containers; with `volumes` what they have stored, too."""
+        with self.folder.changing():
+            ran = self.is_up()
+            self.folder.kept.unlink(missing_ok=True)
+            if self.folder.compose_file.exists():
+                words = ["down", "--remove-orphans", *(["--volumes"] * volumes)]
+                self.finish("--progress", "quiet", *words)
+        return ran
+
+    def finish(self, *words: str) -> None:
+        """Run compose to its end. Raises StackError with what it said."""
+        process = self.docker.compose(
+            self.folder.compose_file,
+            *words,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        said, _ = process.communicate()
+        if process.returncode:
+            raise StackError(f"compose failed: {said.strip()}", "docker ps --all")
+
+    def restart(self, service: str | None, progress: Progress) -> Status:
+        """Make one service's container anew, or all with freshly read settings."""
+        if service is None:
+            self.down(volumes=False)
+            return self.up(progress)
+        if not self.is_up():
+            raise UsageError(
+                "the stack is not up, so there is nothing to restart", "./etl up"
+            )
+        with self.held(), self.folder.changing():
+            place = self.prepare(progress)
+            if not isinstance(place.stack.unit(service), Service):
+                raise UsageError(
+                    f"{service} is a job: it runs when asked for", "./etl status"
+                )
+            Starter(self.docker, place, progress).start([service], anew=True)
+        return self.status()
+
+    def status(self) -> Status:
+        """Return how the stack is, without starting anything."""
+        containers = by_unit(self.docker.containers())
+        if not any(is_running(one) for one in containers.values()):
+            return Status(running=False, ui_url=None, units=[])
+        place = self.place()
+        return Status(
+            running=True,
+            ui_url=place.browser_url,
+            units=rows(place.stack, containers),
+            stale_settings=self.is_stale(place),
+            stale_image=self.image.is_stale(),
+        )
+
+    def rebuild(self, progress: Progress) -> bool:
+        """Build the image; layers with unchanged inputs come from the cache."""
+        with self.folder.changing():
+            self.image.build(progress)
+        return True
+
+    def losses(self) -> list[str]:
+        """Say what `down --volumes` deletes."""
+        mine = f"label={LABEL}.project={self.folder.project}"
+        fields = f'{{{{.Name}}}}\t{{{{.Label "{LABEL}.volume"}}}}'
+        listed = self.docker.run("volume", "ls", "--filter", mine, "--format", fields)
+        named = [line.split("\t") for line in listed.splitlines()]
+        return [f"{name}: {VOLUMES.get(key, key)}" for name, key in named]
+
+    def logs(self, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
+        """Yield the last log lines of one service or of all, then what follows."""
+        if not self.folder.compose_file.exists():
+            return
+        names = [self.place().stack.unit(service).name] if service else []
+        words = ["logs", "--no-color", "--tail", str(lines), *(["--follow"] * follow)]
+        process = self.docker.compose(
+            self.folder.compose_file, *words, *names, stdout=subprocess.PIPE
+        )
+        try:
+            for line in process.stdout or ():
+                # Compose clears the line even where it is told to use no such codes.
+                plain = line.rstrip("\n").removeprefix(CLEAR_LINE)
+                name, bar, text = plain.partition("|")
+                yield f"{name.removeprefix(CONTAINER_PREFIX)}{bar}{text}"
+        finally:
+            process.terminate()
+            process.wait()

@@ -1,0 +1,101 @@
+"""A stack of containers that is held up: runs jobs and commands in it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ci.docker.client import Docker
+from ci.docker.place import CONTAINER_PREFIX, Place
+from ci.engine import Status
+from ci.errors import UsageError
+from ci.interrupts import passing_interrupts
+from ci.units import Runtime, Service
+
+NOT_STARTED = (126, 127)
+
+
+class DockerSession:
+    """Jobs get a container of their own; commands run in the service's."""
+
+    def __init__(
+        self, docker: Docker, place: Place, status: Callable[[], Status]
+    ) -> None:
+        self._docker, self._place = docker, place
+        self.status = status
+
+    def run_job(
+        self,
+        name: str,
+        arguments: Iterable[str],
+        *,
+        capture: bool,
+        files: Iterable[Path] = (),
+    ) -> tuple[int, str]:
+        """Run a job in a new container; the files are at their own paths in it."""
+        job = self._place.stack.unit(name)
+        mounts = [word for path in files for word in ("--volume", f"{path}:{path}:ro")]
+        words = [*mounts, name, *job.command, *arguments]
+        return self._run_once(words, capture=capture)
+
+    def run_command(self, unit: str, command: list[str]) -> int:
+        """Run a command with a unit's programs and environment."""
+        if not isinstance(self._place.stack.unit(unit), Service):
+            return self._run_once([unit, *command], capture=False)[0]
+        code = self._execute(unit, command)
+        if code in NOT_STARTED and not self._has_program(unit, command[0]):
+            hint = "./etl exec SERVICE CMD…"
+            raise UsageError(f"there is no program {command[0]!r}", hint)
+        return code
+
+    def _run_once(self, words: list[str], *, capture: bool) -> tuple[int, str]:
+        terminal = [] if sys.stdin.isatty() and not capture else ["--no-TTY"]
+        name = f"{self._docker.project}-{secrets.token_hex(4)}"
+        once = ("--progress", "quiet", "run", "--rm", "--no-deps", "--name", name)
+        process = self._docker.compose(
+            self._place.folder.compose_file,
+            *(*once, *terminal, *words),
+            stdout=subprocess.PIPE if capture else None,
+        )
+        with passing_interrupts():
+            output, _ = process.communicate()
+        return process.returncode, output or ""
+
+    def _execute(self, unit: str, command: list[str]) -> int:
+        terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+        whole = ["--interactive", *terminal, *self._as_person(unit)]
+        with passing_interrupts():
+            return subprocess.run(
+                [
+                    *(self._docker.program, "exec", *whole),
+                    *(CONTAINER_PREFIX + unit, *command),
+                ],
+                env=self._docker.environment,
+                check=False,
+            ).returncode
+
+    def _as_person(self, unit: str) -> list[str]:
+        """Return what makes files that a command writes outside the person's own.
+
+        Services are the person's already, but not root's; and what root writes below
+        PREFECT_HOME, the service could not write any more.
+        """
+        own = f"{os.getuid()}:{os.getgid()}"
+        runtime = self._place.stack.unit(unit).runtime
+        if runtime is not Runtime.PIPELINE or own == self._place.user:
+            return []
+        return ["--user", own, "--env", "PREFECT_HOME=/tmp/prefect"]
+
+    def _has_program(self, unit: str, program: str) -> bool:
+        question = ("sh", "-c", 'command -v -- "$0"', program)
+        done = subprocess.run(
+            [self._docker.program, "exec", CONTAINER_PREFIX + unit, *question],
+            env=self._docker.environment,
+            capture_output=True,
+            check=False,
+        )
+        return done.returncode == 0

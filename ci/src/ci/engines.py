@@ -1,0 +1,69 @@
+"""Which engine runs the stack, and whether another one's is up beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from ci.engine import Engine
+    from ci.local.home import Home
+    from ci.progress import Progress
+    from ci.settings import Settings
+
+NAMES = ("local", "docker")
+# The second is where the users of the former workflow keep it.
+ENV_FILES = (".env", "resources/docker/.env")
+
+
+def default_engine() -> str:
+    """Return the engine that is meant when none is named."""
+    return os.environ.get("ETL_ENGINE") or NAMES[0]
+
+
+def new_engine(name: str, checkout: Path, home: Home, settings: Settings) -> Engine:
+    """Make an engine; it does nothing yet. Raises UsageError for an unknown one."""
+    if name == "local":
+        from ci.local.engine import LocalEngine
+
+        return LocalEngine(checkout, home, settings)
+    if name == "docker":
+        from ci.docker.engine import DockerEngine
+        from ci.docker.image import read_images
+
+        return DockerEngine(checkout, home, settings, read_images(os.environ))
+    raise UsageError(
+        f"ETL_ENGINE names {name!r}; the engines are {', '.join(NAMES)}",
+        "unset ETL_ENGINE",
+    )
+
+
+def point_out_others(
+    name: str, checkout: Path, home: Home, settings: Settings, progress: Progress
+) -> None:
+    """Say so when another engine's stack is up: its data are not this one's."""
+    for other in NAMES:
+        if other != name and new_engine(other, checkout, home, settings).seems_up():
+            progress.say(f"etl: a stack of the {other} engine is up, too; it has its")
+            progress.say(f"  own data: ./etl --engine {other} status")
+
+
+def addressed(text: str, name: str) -> str:
+    """Return a text whose commands name the engine, if it would not be meant else."""
+    if name == default_engine() or "--engine" in text:
+        return text
+    return text.replace("./etl ", f"./etl --engine {name} ")
+
+
+def find_env_file(checkout: Path) -> Path:
+    """Return the file with the settings. Raises ConfigError when there are two."""
+    found = [checkout / name for name in ENV_FILES if (checkout / name).is_file()]
+    if len(found) > 1:
+        raise ConfigError(
+            f"there are two files with settings: {found[0]} and {found[1]}",
+            f"keep one of them: rm {found[1]}",
+        )
+    return found[0] if found else checkout / ENV_FILES[0]
