@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 from tests.flows.conftest import CHECKOUT, Prefect
 
 MASTER = "/deployments/name/master-etl/master-etl-deployment"
@@ -48,7 +49,7 @@ def test_deploying_again_changes_nothing(prefect: Prefect) -> None:
     before, id_before = deployments(prefect), prefect.api("GET", MASTER)["id"]
     again = prefect.job("etl.flows.deploy", "--json")
     outcomes = {d["outcome"] for d in again.data["deployments"]}
-    assert (again.code, outcomes) == (0, {"updated"})
+    assert (again.code, outcomes) == (0, {"unchanged"})
     assert deployments(prefect) == before
     assert prefect.api("GET", MASTER)["id"] == id_before
 
@@ -87,6 +88,26 @@ def test_a_change_of_the_file_is_seen_and_so_is_a_removal(
         "load-source/load-nass-renamed": "removed",
     }
     assert deployments(prefect)["master-etl-deployment"]["paused"] is False
+
+
+def test_what_was_switched_in_the_ui_is_put_back(prefect: Prefect) -> None:
+    prefect.job("etl.flows.deploy")
+    master = prefect.api("GET", MASTER)
+    schedule = f"/deployments/{master['id']}/schedules/{master['schedules'][0]['id']}"
+    url = prefect.environment["PREFECT_API_URL"] + schedule
+    httpx.patch(url, json={"active": True}).raise_for_status()
+    assert deployments(prefect)["master-etl-deployment"]["schedules"][0][1] is True
+    again = prefect.job("etl.flows.deploy", "--json")
+    assert {d["outcome"] for d in again.data["deployments"]} == {"updated"}
+    assert deployments(prefect)["master-etl-deployment"]["schedules"][0][1] is False
+
+
+def test_finding_that_nothing_changed_needs_no_import_of_prefect() -> None:
+    code = "import sys, etl.flows.deploy; print('prefect' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "False"
 
 
 def test_an_entry_point_that_cannot_be_loaded_is_named(

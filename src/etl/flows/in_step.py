@@ -1,0 +1,98 @@
+"""Tells whether Prefect's server already has what `prefect.yaml` says.
+
+By plain REST, in milliseconds: importing Prefect's client to find that out takes
+longer than the rest of a start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from etl.flows.deployment_file import Deployment, DeploymentFile
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What became of a deployment: `unchanged`, `created`, `updated` or `removed`."""
+
+    name: str
+    outcome: str
+    id: str
+
+
+def code_version() -> str:
+    """Return a digest of what deployments are made from besides the file.
+
+    The flows' parameters are part of a deployment, so a changed flow deploys again.
+    """
+    digest = hashlib.sha256(version("prefect").encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def read_in_step(http: httpx.Client, file: DeploymentFile) -> list[Deployed] | None:
+    """Return the server's deployments if they are those of the file; else None."""
+    ours = {"deployments": {"tags": {"all_": [file.name]}}}
+    seen = {item["name"]: item for item in ask(http, "/deployments/filter", ours)}
+    if seen.keys() != {item.name for item in file.deployments}:
+        return None
+    if any(told(seen[item.name]) != wanted(item) for item in file.deployments):
+        return None
+    flow_ids = sorted({item["flow_id"] for item in seen.values()})
+    flows = ask(http, "/flows/filter", {"flows": {"id": {"any_": flow_ids}}})
+    names = {flow["id"]: flow["name"] for flow in flows}
+    return [
+        Deployed(f"{names[item['flow_id']]}/{name}", "unchanged", item["id"])
+        for name, item in sorted(seen.items())
+    ]
+
+
+def wanted(deployment: Deployment) -> dict[str, Any]:
+    """Return a deployment of the file in the words of the server."""
+    return {
+        "entrypoint": deployment.entrypoint,
+        "version": code_version(),
+        "description": deployment.description,
+        "tags": deployment.tags,
+        "parameters": deployment.parameters,
+        "paused": deployment.paused,
+        "pull_steps": [],
+        "work_pool_name": deployment.work_pool.name,
+        "job_variables": deployment.work_pool.job_variables,
+        "schedules": [
+            (schedule.slug, schedule.cron, schedule.timezone, schedule.active)
+            for schedule in deployment.schedules
+        ],
+    }
+
+
+def told(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the same of a deployment as the server tells it."""
+    plain = (
+        "entrypoint", "version", "description", "tags", "parameters", "paused",
+        "pull_steps", "work_pool_name", "job_variables",
+    )  # fmt: skip
+    schedules = [
+        (
+            item["slug"],
+            item["schedule"].get("cron"),
+            item["schedule"].get("timezone"),
+            item["active"],
+        )
+        for item in body["schedules"]
+    ]
+    return {name: body[name] for name in plain} | {"schedules": schedules}
+
+
+def ask(http: httpx.Client, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Ask for a list. A server that cannot answer as expected is not in step."""
+    answer = http.post(path, json=body)
+    found: list[dict[str, Any]] = answer.json() if answer.is_success else []
+    return found
