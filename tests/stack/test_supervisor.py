@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 def web(name: str, **changes: object) -> Service:
     """A dummy service: a web server from the standard library."""
-    port = choose(Port("http", 18080, None))
+    port = choose(Port("http", 18080, None)).number
     service = Service(
         name=name,
         summary="a dummy",
@@ -153,7 +153,7 @@ async def test_a_service_that_keeps_dying_has_failed(home: Home) -> None:
 
 async def test_what_a_service_leaves_behind_ends_with_it(home: Home) -> None:
     """A grandchild in a session of its own is found by its environment."""
-    port = choose(Port("http", 18080, None))
+    port = choose(Port("http", 18080, None)).number
     code = (
         "import subprocess, sys, http.server as h\n"
         "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'],"

@@ -130,7 +130,7 @@ def choose_ports(folder: Folder, settings: Settings) -> dict[str, int]:
         Port("sql", POSTGRES_PORT, settings.postgres_port),
         Port("http", PREFECT_PORT, settings.server_port),
     )
-    return {wish.name: choose(wish, last.get(wish.name)) for wish in wishes}
+    return {wish.name: choose(wish, last.get(wish.name)).number for wish in wishes}
 
 
 def credentials_file(settings: Settings, checkout: Path) -> Path | None:

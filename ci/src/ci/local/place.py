@@ -34,7 +34,8 @@ def settle(home: Home, settings: Settings) -> Place:
         Port("sql", POSTGRES_PORT, settings.postgres_port),
         Port("http", PREFECT_PORT, settings.server_port),
     )
-    ports = {wish.name: choose(wish, last.get(wish.name)) for wish in wishes}
+    # Never released here: they are ours as long as this process lives.
+    ports = {wish.name: choose(wish, last.get(wish.name)).number for wish in wishes}
     bind = settings.prefect_server_api_host
     host = LOOPBACK if bind in ("0.0.0.0", "localhost") else bind  # noqa: S104
     api = settings.prefect_ui_api_url or f"http://{host}:{ports['http']}/api"

@@ -110,6 +110,7 @@ class Supervisor:
         one = self.running[name]
         one.stopping, one.life, one.finished = False, anyio.CancelScope(), anyio.Event()
         one.deaths.clear()
+        one.was_ready = False
         self._set(one, "waiting", detail="", exit_code=None, restarts=0)
         self._tasks.start_soon(self._live, one)
 
@@ -211,7 +212,7 @@ class Supervisor:
     async def _spawn(self, one: Running, launch: Launch) -> Child:
         """Start a unit's process."""
         path = self.launcher.home.logs / f"{one.unit.name}.log"
-        one.child, one.was_ready = await Child.start(launch, path), False
+        one.child = await Child.start(launch, path)
         self._set(one, one.state.status, pid=one.child.process.pid)
         return one.child
 

@@ -1,0 +1,35 @@
+"""Ports: no two stacks ever choose the same one, and a holder is named."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from ci.errors import PortTaken
+from ci.local.ports import LOOPBACK, choose
+from ci.units import Port
+
+
+def test_a_port_that_was_chosen_is_chosen_by_nobody_else_before_anyone_listens() -> (
+    None
+):
+    """The server that is to listen takes seconds to start."""
+    usual = choose(Port("http", 18200, None)).number  # free, and given back at once
+    first = choose(Port("http", usual, None))
+    second = choose(Port("http", usual, None))
+    assert first.number == usual
+    assert second.number != usual
+    with pytest.raises(PortTaken, match=f"process {os.getpid()}"):
+        choose(Port("http", usual, usual))
+    first.mark.close()
+    assert choose(Port("http", usual, usual)).number == usual
+
+
+def test_a_port_on_which_somebody_listens_is_passed_over() -> None:
+    with socket.socket() as other:
+        other.bind((LOOPBACK, 0))
+        other.listen()
+        number = other.getsockname()[1]
+        assert choose(Port("http", number, None), preferred=number).number != number
