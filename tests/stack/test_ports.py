@@ -12,19 +12,19 @@ from ci.local.ports import LOOPBACK, choose
 from ci.units import Port
 
 
-def test_a_port_that_was_chosen_is_chosen_by_nobody_else_before_anyone_listens() -> (
-    None
-):
+def test_a_chosen_port_is_chosen_by_nobody_else_before_anyone_listens() -> None:
     """The server that is to listen takes seconds to start."""
-    usual = choose(Port("http", 18200, None)).number  # free, and given back at once
-    first = choose(Port("http", usual, None))
+    first = choose(Port("http", 18200, None))
+    usual = first.number
     second = choose(Port("http", usual, None))
-    assert first.number == usual
     assert second.number != usual
     with pytest.raises(PortTaken, match=f"process {os.getpid()}"):
         choose(Port("http", usual, usual))
-    first.mark.close()
-    assert choose(Port("http", usual, usual)).number == usual
+    first.release()
+    again = choose(Port("http", usual, usual))
+    assert again.number == usual
+    again.release()
+    second.release()
 
 
 def test_a_port_on_which_somebody_listens_is_passed_over() -> None:
