@@ -261,9 +261,10 @@ def call(args: argparse.Namespace) -> Result:
         progress.say(f"etl {args.verb}: {args.engine} engine, state in {home.root}")
 
     from ci import verbs  # only now: the first line is not to wait for these
+    from ci.env_file import find_env_file
     from ci.settings import read_settings
 
-    settings = read_settings(os.environ, engines.find_env_file(CHECKOUT))
+    settings = read_settings(os.environ, find_env_file(CHECKOUT))
     engine = engines.new_engine(args.engine, CHECKOUT, home, settings)
     if args.verb in SPEAKING:
         engines.point_out_others(args.engine, CHECKOUT, home, settings, progress)

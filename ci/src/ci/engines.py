@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.errors import ConfigError, UsageError
+from ci.errors import UsageError
 
 if TYPE_CHECKING:
     from ci.engine import Engine
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ci.settings import Settings
 
 NAMES = ("local", "docker")
-# The second is where the users of the former workflow keep it.
-ENV_FILES = (".env", "resources/docker/.env")
 
 
 def default_engine() -> str:
@@ -56,14 +54,3 @@ def addressed(text: str, name: str) -> str:
     if name == default_engine() or "--engine" in text:
         return text
     return text.replace("./etl ", f"./etl --engine {name} ")
-
-
-def find_env_file(checkout: Path) -> Path:
-    """Return the file with the settings. Raises ConfigError when there are two."""
-    found = [checkout / name for name in ENV_FILES if (checkout / name).is_file()]
-    if len(found) > 1:
-        raise ConfigError(
-            f"there are two files with settings: {found[0]} and {found[1]}",
-            f"keep one of them: rm {found[1]}",
-        )
-    return found[0] if found else checkout / ENV_FILES[0]

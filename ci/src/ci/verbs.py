@@ -173,6 +173,7 @@ def psql(args: Namespace, ctx: Context) -> Result:
     name = "psql-prefect" if args.prefect else "psql"
     with ctx.engine.hold([name], ctx.progress) as session:
         code, _ = session.run_job(name, args.arguments, capture=False)
+    explain_lost_quotes(code, args.arguments, ctx)
     return Result(exit_code=code)
 
 
@@ -182,10 +183,15 @@ def execute(args: Namespace, ctx: Context) -> Result:
         raise UsageError("exec wants a command", f"./etl exec {args.service} CMD…")
     with ctx.engine.hold([args.service], ctx.progress) as session:
         code = session.run_command(args.service, args.arguments)
-    if code and "-c" in args.arguments and "PIXI_PROJECT_ROOT" in os.environ:
-        ctx.progress.say("etl: pixi drops single quotes that are inside an argument;")
-        ctx.progress.say("  fix: put them outside: python -c 'print(\"x\")'")
+    explain_lost_quotes(code, args.arguments, ctx)
     return Result(exit_code=code)
+
+
+def explain_lost_quotes(code: int, words: list[str], ctx: Context) -> None:
+    """Say what pixi does to single quotes where that may be why a command failed."""
+    if code and "-c" in words and "PIXI_PROJECT_ROOT" in os.environ:
+        ctx.progress.say("etl: pixi drops single quotes that are inside an argument;")
+        ctx.progress.say("  fix: call ./etl itself, or write: python -c 'print(\"x\")'")
 
 
 def health(args: Namespace, ctx: Context) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from ci.docker.client import LABEL
@@ -45,8 +46,15 @@ def row(unit: Service | Job, container: Container | None) -> dict[str, Any]:
         "exit_code": state["ExitCode"] if ended else None,
         "restarts": container["RestartCount"] if container else 0,
         "detail": state.get("Error", ""),
-        "took_s": None,
+        "took_s": took_s(state) if ended and not is_service else None,
     }
+
+
+def took_s(state: Mapping[str, Any]) -> float:
+    """Return how long a container that has ended was at work."""
+    moments = [state[name][:26].rstrip("Z") for name in ("StartedAt", "FinishedAt")]
+    started, finished = map(datetime.fromisoformat, moments)
+    return (finished - started).total_seconds()
 
 
 def service_status(state: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +19,13 @@ from ci.docker.place import CONTAINER_PREFIX, Folder, Place, choose_ports, settl
 from ci.docker.session import DockerSession
 from ci.docker.start import Starter
 from ci.engine import Status
-from ci.errors import NamesTaken, StackError, UsageError
+from ci.errors import NamesTaken, PortTaken, StackError, UsageError
 from ci.local.home import Home
 from ci.progress import Progress
 from ci.settings import Settings
 from ci.units import Service
 
+PORT_TRIES = 3
 CLEAR_LINE = "\x1b[2K"
 VOLUMES = {
     "pgdata": "both databases (data, history, Prefect's runs)",
@@ -59,17 +60,28 @@ class DockerEngine:
         """Hold services, and what jobs need; then stop what nobody else holds."""
         with self.held():
             with self.folder.changing():
-                place = self.prepare(progress)
-                Starter(self.docker, place, progress).ensure(names)
-            yield DockerSession(self.docker, place, self.status)
+                starter = self.bring_up(progress, lambda one: one.ensure(names))
+            yield DockerSession(self.docker, starter.place, self.status)
 
     def up(self, progress: Progress) -> Status:
         """Bring every service up and leave the stack running."""
         with self.held(), self.folder.changing():
-            place = self.prepare(progress)
-            Starter(self.docker, place, progress).start(list(place.stack.services))
+            self.bring_up(
+                progress, lambda one: one.start(list(one.place.stack.services))
+            )
             self.folder.kept.touch()
         return self.status()
+
+    def bring_up(self, progress: Progress, start: Callable[[Starter], None]) -> Starter:
+        """Start what is wanted, on other ports should somebody take one just now."""
+        for _ in range(PORT_TRIES - 1):
+            starter = Starter(self.docker, self.prepare(progress), progress)
+            with suppress(PortTaken):
+                start(starter)
+                return starter
+        starter = Starter(self.docker, self.prepare(progress), progress)
+        start(starter)
+        return starter
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -10,11 +10,13 @@ from ci.docker.client import Docker
 from ci.docker.containers import by_unit, rows
 from ci.docker.place import CONTAINER_PREFIX, Place
 from ci.docker.watch import Watch
-from ci.errors import StackError, TimedOut, UnitFailed
+from ci.errors import PortTaken, StackError, TimedOut, UnitFailed
 from ci.progress import Progress
 from ci.units import Job, Service
 
 LOG_LINES = 20
+# How docker says that somebody has taken a port since it was chosen.
+PORT_WORDS = ("address already in use", "port is already allocated")
 THERE = ("ready", "completed")
 
 
@@ -22,7 +24,7 @@ class Starter:
     """Brings units of one place up; compose keeps their order and conditions."""
 
     def __init__(self, docker: Docker, place: Place, progress: Progress) -> None:
-        self._docker, self._place, self._progress = docker, place, progress
+        self._docker, self.place, self._progress = docker, place, progress
         self._stack = place.stack
 
     def ensure(self, names: Iterable[str]) -> None:
@@ -66,7 +68,7 @@ class Starter:
         within_s = sum(self._stack.unit(n).within_s for n in self._stack.closure(names))
         with self._progress, Watch(self._docker, self._stack, self._progress) as watch:
             process = self._docker.compose(
-                self._place.folder.compose_file,
+                self.place.folder.compose_file,
                 *("--progress", "plain", "up", "--detach", *options, *names),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -102,8 +104,10 @@ class Starter:
                 late = f"not ready after {unit.within_s:.0f} s"
                 ended = f"ended (exit code {row['exit_code']})"
                 return self._failure(name, late if isinstance(unit, Service) else ended)
-        last = said.strip().splitlines()[-1:] or ["compose failed"]
-        return UnitFailed(last[0], "./etl logs")
+        last = (said.strip().splitlines() or ["compose failed"])[-1]
+        if any(words in last for words in PORT_WORDS):
+            return PortTaken(last, "stop who has it, or name another port in .env")
+        return UnitFailed(last, "./etl logs")
 
     def _failure(self, name: str, what: str) -> UnitFailed:
         """Return the error that names a unit and shows the end of its log."""
@@ -124,7 +128,7 @@ class Starter:
     def _stop(self) -> None:
         with suppress(OSError):
             self._docker.compose(
-                self._place.folder.compose_file,
+                self.place.folder.compose_file,
                 *("--progress", "quiet", "stop"),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

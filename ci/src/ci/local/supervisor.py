@@ -27,6 +27,7 @@ import anyio.abc
 import psutil
 from anyio.streams.memory import MemoryObjectSendStream
 
+from ci.env_file import find_env_file
 from ci.errors import StackError, StackStopping, UsageError, unwrapped
 from ci.local.guard import locked, sweep
 from ci.local.home import Home
@@ -230,7 +231,7 @@ def main() -> None:
             ):  # a killed predecessor's guard is still at work
                 sweep(home)
                 shutil.rmtree(home.scratch, ignore_errors=True)
-            settings = read_settings(os.environ, checkout / ".env")
+            settings = read_settings(os.environ, find_env_file(checkout))
             anyio.run(run, checkout, home, settings, ready_fd)
         except StackError as error:
             os.write(ready_fd, json.dumps(as_problem(error)).encode())

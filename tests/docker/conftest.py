@@ -1,0 +1,93 @@
+"""Fixtures of the Docker tests: a daemon, and a stack a whole file works with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.docker.machine.daemon import Machine
+from tests.docker.site import Site, copy_checkout
+
+REQUIRED, KEPT = "ETL_REQUIRE_DOCKER", "ETL_TEST_DOCKER"
+ON_DOCKER = pytest.mark.parametrize("site", ["docker"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Mapping[str, str]]:
+    """Variables by which programs find a Docker that the tests may use.
+
+    The machine's own if nobody works with it, else one of the tests' own where that is
+    asked for. Otherwise these tests are left out, and pytest says so.
+    """
+    if kept := os.environ.get(KEPT):
+        own = Machine(Path(kept))
+        own.start()
+        yield own.environment
+    elif os.environ.get(REQUIRED) and not usable_docker():
+        with new_machine() as own:
+            yield own.environment
+    elif usable_docker():
+        yield {}
+    else:
+        pytest.skip(f"no Docker daemon to test with ({REQUIRED}=1 makes one)")
+
+
+@contextmanager
+def new_machine() -> Iterator[Machine]:
+    """Make a Docker for this session; remove it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="etl-docker-"))
+    folder.chmod(0o755)
+    own = Machine(folder)
+    os.environ[KEPT] = str(folder)  # the tests of another folder find it, too
+    try:
+        own.start()
+        yield own
+    finally:
+        del os.environ[KEPT]
+        own.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def usable_docker() -> bool:
+    """Whether a daemon answers on which nobody has a stack of this project."""
+    listed = ["docker", "ps", "--all", "--quiet", "--filter", "name=BioCirV_ETL_"]
+    try:
+        done = subprocess.run(listed, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return False
+    return done.returncode == 0 and not done.stdout
+
+
+@pytest.fixture(scope="session", params=["local", "docker"])
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A stack that is up and loaded, by the documented way, in a fresh copy."""
+    variables = {}
+    if request.param == "docker":
+        variables = request.getfixturevalue("machine")
+    with new_site(request.param, variables) as site:
+        site.task("start-services")
+        site.task("deploy")
+        site.task("run-etl")
+        yield site
+
+
+@contextmanager
+def new_site(engine: str, variables: Mapping[str, str]) -> Iterator[Site]:
+    """Copy the checkout with the template of the settings; leave nothing behind."""
+    root = Path(tempfile.mkdtemp(prefix="etl-site-"))
+    root.chmod(0o755)  # Postgres runs as another user when the tests run as root
+    site = Site(engine, copy_checkout(root / "checkout"), variables)
+    folder = site.checkout / "resources" / "docker"
+    shutil.copy(folder / ".env.example", folder / ".env")
+    try:
+        yield site
+    finally:
+        site.task("teardown-services-volumes", "--yes", code=None)
+        site.remove_image()
+        shutil.rmtree(root, ignore_errors=True)

@@ -1,0 +1,189 @@
+"""A copy of the checkout with its stack on one engine, operated as its users do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.docker.pixi_tasks import Tasks
+
+from ci.local.home import Home
+from ci.settings import variable_names
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LEFT_OUT = (".git", ".etl", ".pixi", ".env", "__pycache__", "*_cache", "*.egg-info")
+DONE_WITHIN_S = 600
+Completed = subprocess.CompletedProcess[str]
+
+
+def copy_checkout(target: Path) -> Path:
+    """Copy the checkout, with the tests' environment in the place of a new one."""
+    shutil.copytree(
+        CHECKOUT, target, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT)
+    )
+    programs = target / ".etl" / "env" / "bin"
+    programs.mkdir(parents=True)
+    shutil.copy(target / "requirements.lock", programs.parent / "synced.lock")
+    shutil.copy(target / "pixi.toml", programs.parent / "synced.toml")
+    code = f"{target}/ci/src:{target}/src"
+    start = "from ci.cli import main; main()"
+    program = programs / "etl"
+    program.write_text(
+        f'#!/bin/sh\nPYTHONPATH={code} exec {sys.executable} -c "{start}" "$@"\n'
+    )
+    program.chmod(0o755)
+    return target
+
+
+@dataclass(frozen=True)
+class Site:
+    """One engine's stack in one copy of the checkout."""
+
+    engine: str
+    checkout: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> Tasks:
+        """The tasks of pixi.toml, on this engine."""
+        return Tasks(self.checkout, self.engine)
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return a user's environment, without the settings of whoever tests."""
+        known = {*variable_names(), "ETL_HOME", "ETL_ENGINE"}
+        inherited = {k: v for k, v in os.environ.items() if k not in known}
+        return inherited | dict(self.variables) | variables
+
+    def run(self, *words: str, code: int | None = 0, **variables: str) -> Completed:
+        """Run a program in the checkout; check its exit code unless it is None."""
+        done = subprocess.run(
+            words,
+            cwd=self.checkout,
+            env=self.environment(**variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DONE_WITHIN_S,
+        )
+        if code is not None:
+            said = f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == code, said
+        return done
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start a task and return its process."""
+        return subprocess.Popen(
+            ["sh", "-c", self.tasks.command(name, *arguments)],
+            cwd=self.checkout,
+            env=self.environment(**self.tasks.environment(name)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def task(
+        self, name: str, *arguments: str, code: int | None = 0, **variables: str
+    ) -> Completed:
+        """Run a task as `pixi run NAME ARGUMENTS` does."""
+        line = self.tasks.command(name, *arguments)
+        given = self.tasks.environment(name) | variables
+        return self.run("sh", "-c", line, code=code, **given)
+
+    def json(self, name: str, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """Run a task with --json; return its document."""
+        document: dict[str, Any] = json.loads(
+            self.task(name, *arguments, "--json", code=code).stdout
+        )
+        return document
+
+    def worker(self, *command: str, code: int | None = 0) -> Completed:
+        """Run a command in the worker's place."""
+        return self.task("exec-prefect-worker", *command, code=code)
+
+    def etl(self, *words: str, code: int | None = 0) -> Completed:
+        """Run the program itself, whose arguments pixi does not touch."""
+        return self.run("./etl", "--engine", self.engine, *words, code=code)
+
+    def sql(self, query: str) -> str:
+        """Return what a query on the application database prints, bare."""
+        return self.etl("psql", "--", "-Atc", query).stdout.strip()
+
+    def docker(self, *words: str, code: int | None = 0) -> str:
+        """Run docker itself; return what it printed, on either stream."""
+        done = self.run("docker", *words, code=code)
+        return done.stdout + done.stderr
+
+    def remove_image(self) -> None:
+        """Remove the image of this copy."""
+        if self.engine == "docker":
+            key = Home(self.checkout / ".etl").key
+            self.docker("image", "rm", "--force", f"biocirv-etl:{key}", code=None)
+
+    def inspect(self, unit: str) -> dict[str, Any]:
+        """Return what docker knows of a unit's container."""
+        found: list[dict[str, Any]] = json.loads(
+            self.docker("inspect", f"BioCirV_ETL_{unit}")
+        )
+        return found[0]
+
+    def status(self) -> dict[str, Any]:
+        """Return the data of service-status."""
+        return dict(self.json("service-status")["data"])
+
+    def unit(self, name: str) -> dict[str, Any]:
+        """Return one unit of the status."""
+        units = {unit["name"]: unit for unit in self.status()["units"]}
+        return dict(units[name])
+
+    def api(self, path: str, body: object = None) -> Any:
+        """Ask Prefect's API: POST with a body, else GET."""
+        request = urllib.request.Request(
+            f"{self.status()['ui_url']}/api{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
+    def edit(self, name: str, old: str, new: str) -> Callable[[], None]:
+        """Replace a text in a file of the checkout; return what undoes it."""
+        path = self.checkout / name
+        before = path.read_text()
+        assert old in before
+        path.write_text(before.replace(old, new, 1))
+        return lambda: void(path.write_text(before))
+
+    def set_variables(self, **values: str) -> Callable[[], None]:
+        """Set lines of the .env file; return what undoes it."""
+        path = self.checkout / "resources" / "docker" / ".env"
+        before = path.read_text()
+        kept = [
+            line for line in before.splitlines() if line.partition("=")[0] not in values
+        ]
+        added = [f"{name}={value}" for name, value in values.items()]
+        path.write_text("\n".join([*kept, *added, ""]))
+        return lambda: void(path.write_text(before))
+
+
+def void(_: object) -> None:
+    """Drop a value."""
+
+
+def wait_for(question: Callable[[], Any], within_s: float) -> Any:
+    """Ask until the answer is true; return it. Fails when it never is."""
+    deadline = time.monotonic() + within_s
+    while not (answer := question()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.3)
+    return answer

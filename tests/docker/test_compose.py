@@ -1,0 +1,189 @@
+"""The rendered compose file: all of the description, and no secret in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+
+from ci import images
+from ci.docker.compose import MOUNTED, env_text, render
+from ci.docker.image import inputs_digest, read_images
+from ci.docker.place import CREDENTIALS, Folder, Place, settle
+from ci.engines import addressed, new_engine
+from ci.env_file import find_env_file
+from ci.errors import ConfigError, UsageError
+from ci.local.home import Home
+from ci.settings import Secret, Settings
+from ci.units import Job, Runtime, Service, SqlProbe, Stack
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PORTS = {"sql": 5433, "http": 4201}
+IMAGES = {Runtime.PIPELINE: "pipeline:1", Runtime.POSTGRES: images.POSTGRES}
+
+
+def place(home: Path, settings: Settings) -> Place:
+    """Settle a stack without choosing ports."""
+    return settle(Folder(Home(home)), CHECKOUT, settings, PORTS)
+
+
+def services(files: Mapping[str, str]) -> dict[str, Any]:
+    """Return the services of a rendered project."""
+    return dict(yaml.safe_load(files["compose.yaml"].replace("$$", "$"))["services"])
+
+
+def test_every_unit_is_there_with_its_command_needs_and_variables(
+    tmp_path: Path,
+) -> None:
+    at = place(tmp_path, Settings())
+    files = render(at, IMAGES)
+    entries = services(files)
+    assert list(entries) == list(at.stack.units)
+    for name, unit in at.stack.units.items():
+        entry = entries[name]
+        assert tuple(entry["command"]) == unit.command
+        assert set(entry["depends_on"]) == set(unit.needs)
+        assert entry["container_name"] == f"BioCirV_ETL_{name}"
+        (tmp_path / "env").write_text(files[f"env/{name}.env"])
+        seen = dotenv_values(tmp_path / "env", interpolate=False)
+        assert unit.environment.items() <= seen.items()
+        if isinstance(unit, Service):
+            assert entry["healthcheck"]["test"][0] == "CMD"
+            assert entry["restart"] == "unless-stopped"
+
+
+def test_only_services_and_what_they_wait_for_start_by_themselves(
+    tmp_path: Path,
+) -> None:
+    entries = services(render(place(tmp_path, Settings()), IMAGES))
+    unasked = {name for name, entry in entries.items() if "profiles" not in entry}
+    assert unasked == {"db", "setup-db", "prefect-server", "prefect-worker"}
+
+
+def test_no_secret_is_in_the_compose_file(tmp_path: Path) -> None:
+    settings = Settings(
+        postgres_password=Secret("canary-1f"), usda_nass_api_key=Secret("canary-2f")
+    )
+    files = render(place(tmp_path, settings), IMAGES)
+    told = {name for name, text in files.items() if "canary" in text}
+    assert {"env/db.env", "env/prefect-worker.env"} <= told
+    assert all(name.startswith("env/") for name in told)
+
+
+@pytest.mark.parametrize("value", ["a b", "it's", 'say "x"', "$HOME #1", "a\\nb"])
+def test_values_arrive_as_they_are(value: str, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text(env_text({"NAME": value}))
+    text = (tmp_path / "env").read_text().replace(r"\$", "$")  # docker's own escape
+    (tmp_path / "env").write_text(text)
+    assert dotenv_values(tmp_path / "env", interpolate=False) == {"NAME": value}
+
+
+def test_ports_are_this_machines_alone_unless_asked_otherwise(tmp_path: Path) -> None:
+    entries = services(render(place(tmp_path, Settings()), IMAGES))
+    (port,) = entries["prefect-server"]["ports"]
+    assert (port["host_ip"], port["published"]) == ("127.0.0.1", "4201")
+    opened = Settings(prefect_server_api_host="0.0.0.0")
+    entries = services(render(place(tmp_path, opened), IMAGES))
+    assert entries["prefect-server"]["ports"][0]["host_ip"] == "0.0.0.0"
+    assert entries["db"]["ports"][0]["host_ip"] == "127.0.0.1"
+
+
+def test_code_is_mounted_from_the_checkout_and_must_be_there(tmp_path: Path) -> None:
+    entries = services(render(place(tmp_path, Settings()), IMAGES))
+    mounts = {one["target"]: one for one in entries["prefect-worker"]["volumes"]}
+    for name, writable in MOUNTED.items():
+        assert (CHECKOUT / name).exists()
+        mount = mounts[f"/app/{name}"]
+        assert mount["source"] == str(CHECKOUT / name)
+        assert mount["read_only"] is not writable
+        assert mount["bind"] == {"create_host_path": False}
+
+
+def test_a_credentials_file_is_mounted_where_the_worker_is_told_to_look(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "mine.json"
+    with pytest.raises(ConfigError, match="does not exist"):
+        place(tmp_path, Settings(credentials_path=str(file)))
+    file.mkdir()
+    with pytest.raises(ConfigError, match="is a folder"):
+        place(tmp_path, Settings(credentials_path=str(file)))
+    file.rmdir()
+    file.write_text("{}")
+    at = place(tmp_path, Settings(credentials_path=str(file)))
+    assert (
+        at.stack.units["prefect-worker"].environment["CREDENTIALS_PATH"] == CREDENTIALS
+    )
+    entries = services(render(at, IMAGES))
+    holders = {
+        name
+        for name, entry in entries.items()
+        if CREDENTIALS in {one["target"] for one in entry["volumes"]}
+    }
+    assert holders == {"prefect-worker"}
+
+
+def test_a_new_service_is_rendered_without_a_change_of_the_engine(
+    tmp_path: Path,
+) -> None:
+    at = place(tmp_path, Settings())
+    cache = Service(
+        name="cache", summary="", command=("cache", "$x"), probe=SqlProbe("postgres")
+    )
+    warm = Job(name="warm", summary="", command=("warm",))
+    stack = Stack({**at.stack.units, "cache": cache, "warm": warm})
+    entries = services(render(replace(at, stack=stack), IMAGES))
+    assert entries["cache"]["command"] == ["cache", "$x"]
+    assert entries["warm"]["profiles"] == ["jobs"]
+
+
+def test_the_images_inputs_are_all_but_the_code_and_the_tasks(tmp_path: Path) -> None:
+    given = read_images({})
+    for name in ("Dockerfile", "pixi.toml", "pixi.lock", "requirements.lock"):
+        (tmp_path / name).write_bytes((CHECKOUT / name).read_bytes())
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "ci" / "extras.py").write_text("")
+    before = inputs_digest(tmp_path, given)
+    manifest = tmp_path / "pixi.toml"
+    manifest.write_text(manifest.read_text() + '[tasks.more]\ncmd = "true"\n')
+    assert inputs_digest(tmp_path, given) == before
+    other = read_images({"ETL_DEBIAN_IMAGE": "mirror.example.org/debian"})
+    assert inputs_digest(tmp_path, other) != before
+    (tmp_path / "requirements.lock").write_text("")
+    assert inputs_digest(tmp_path, given) != before
+
+
+def test_images_are_by_digest_unless_others_are_named() -> None:
+    assert read_images({}).postgres == images.POSTGRES
+    assert read_images({"ETL_POSTGRES_IMAGE": "mine"}).postgres == "mine"
+
+
+def test_commands_in_messages_name_the_engine_that_they_are_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("ETL_ENGINE", raising=False)
+    assert addressed("./etl down --yes", "docker") == "./etl --engine docker down --yes"
+    assert addressed("./etl down", "local") == "./etl down"
+    monkeypatch.setenv("ETL_ENGINE", "docker")
+    assert addressed("./etl down", "docker") == "./etl down"
+
+
+def test_an_unknown_engine_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the engines are local, docker"):
+        new_engine("podman", CHECKOUT, Home(tmp_path), Settings())
+
+
+def test_two_env_files_are_one_too_many(tmp_path: Path) -> None:
+    assert find_env_file(tmp_path) == tmp_path / ".env"
+    second = tmp_path / "resources" / "docker" / ".env"
+    second.parent.mkdir(parents=True)
+    second.write_text("")
+    assert find_env_file(tmp_path) == second
+    (tmp_path / ".env").write_text("")
+    with pytest.raises(ConfigError, match="two files"):
+        find_env_file(tmp_path)

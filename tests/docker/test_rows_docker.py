@@ -1,0 +1,168 @@
+"""Rows of the users' checklist that are about containers: the stack as it stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import pytest
+import yaml
+from tests.docker.conftest import ON_DOCKER
+from tests.docker.site import Site
+
+pytestmark = pytest.mark.timeout(900)  # a first stack builds its image
+
+
+SERVICES = ("db", "prefect-server", "prefect-worker")
+
+
+def rendered(site: Site) -> dict[str, object]:
+    """Return the compose file."""
+    text = (site.checkout / ".etl" / "docker" / "compose.yaml").read_text()
+    return dict(yaml.safe_load(text)["services"])
+
+
+@ON_DOCKER
+@pytest.mark.rows(5)
+def test_the_compose_file_defines_the_four_services(site: Site) -> None:
+    assert {*SERVICES, "setup-db"} <= set(rendered(site))
+
+
+@ON_DOCKER
+@pytest.mark.rows(9, 80)
+def test_every_service_is_healthy_by_dockers_own_account(site: Site) -> None:
+    for name in SERVICES:
+        assert site.inspect(name)["State"]["Health"]["Status"] == "healthy"
+    block = site.docker("inspect", "BioCirV_ETL_db")
+    assert '"Health": {' in block
+
+
+@ON_DOCKER
+@pytest.mark.rows(10)
+def test_the_migrations_have_ended_with_0_and_have_no_port(site: Site) -> None:
+    container = site.inspect("setup-db")
+    assert container["State"]["Status"] == "exited"
+    assert container["State"]["ExitCode"] == 0
+    assert not container["NetworkSettings"]["Ports"]
+    assert "setup-db" in site.task("service-status").stdout
+
+
+@ON_DOCKER
+@pytest.mark.rows(94, 96, 97, 98)
+def test_the_services_reach_each_other_by_name_on_one_network(site: Site) -> None:
+    for name in SERVICES:
+        assert list(site.inspect(name)["NetworkSettings"]["Networks"]) == [
+            "prefect-network"
+        ]
+    ask = "import socket; print(socket.gethostbyname('{}'))".replace("'", '"')
+    for name in ("db", "prefect-server"):
+        assert site.worker("python", "-c", ask.format(name)).stdout.count(".") == 3
+    names = (
+        "SELECT DISTINCT datname FROM pg_stat_activity WHERE client_addr IS NOT NULL"
+    )
+    assert "prefect_db" in site.sql(names)
+    pool = site.api("/work_pools/biocirv-etl/workers/filter", {})
+    assert [worker["status"] for worker in pool] == ["ONLINE"]
+    assert site.sql("SELECT count(*) > 0 FROM out_nass__values") == "t"
+
+
+@ON_DOCKER
+def test_everything_is_bound_to_this_machine_alone(site: Site) -> None:
+    for name in SERVICES:
+        ports = site.inspect(name)["NetworkSettings"]["Ports"] or {}
+        hosts = {one["HostIp"] for bound in ports.values() for one in bound or []}
+        assert hosts <= {"127.0.0.1"}
+
+
+@ON_DOCKER
+@pytest.mark.rows(71)
+def test_the_application_is_in_app(site: Site) -> None:
+    listed = site.worker("ls", "-la", "/app").stdout
+    for name in ("src", "alembic", "prefect.yaml"):
+        assert name in listed
+
+
+@ON_DOCKER
+def test_the_pipeline_is_no_root_and_cannot_write_its_own_programs(site: Site) -> None:
+    for name in ("prefect-worker", "prefect-server"):
+        container = site.inspect(name)
+        assert container["Config"]["User"].split(":")[0] not in ("", "0")
+        assert container["HostConfig"]["ReadonlyRootfs"]
+        assert container["HostConfig"]["CapDrop"] == ["ALL"]
+    denied = site.docker(
+        "exec", "BioCirV_ETL_prefect-worker", "touch", "/app/src/new", code=1
+    )
+    assert "Read-only" in denied
+
+
+@ON_DOCKER
+def test_a_shell_hook_activates_the_environment(site: Site) -> None:
+    line = "source /shell-hook.sh && python --version"
+    assert site.worker("/bin/bash", "-c", line).stdout.startswith("Python 3.")
+
+
+@ON_DOCKER
+def test_secrets_are_in_no_file_that_others_read_and_in_no_command_line(
+    site: Site,
+) -> None:
+    password = (site.checkout / ".etl" / "postgres_password").read_text()
+    for path in (site.checkout / ".etl" / "docker").rglob("*"):
+        if path.is_file() and password in path.read_text():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+            assert path.parent.name == "env"
+    for name in SERVICES:
+        container = site.inspect(name)
+        said = [container["Path"], container["Args"], container["Config"]["Cmd"]]
+        assert password not in json.dumps(said)
+    assert password not in site.task("service-logs").stdout
+
+
+@ON_DOCKER
+@pytest.mark.rows(69)
+def test_prefects_own_volume_is_writable_and_holds_what_the_page_says(
+    site: Site,
+) -> None:
+    mounts = {
+        one["Destination"]: one for one in site.inspect("prefect-worker")["Mounts"]
+    }
+    assert mounts["/data/prefect"]["Name"].endswith("_prefectdata")
+    container = "BioCirV_ETL_prefect-worker"
+    site.docker("exec", container, "sh", "-c", "echo x > /data/prefect/probe")
+    site.docker("exec", container, "rm", "/data/prefect/probe")
+    assert "ui" in site.docker(
+        "exec", "BioCirV_ETL_prefect-server", "ls", "/data/prefect"
+    )
+    page = site.checkout / "docs" / "pipeline" / "DOCKER_WORKFLOW.md"
+    assert "no metadata" in page.read_text()
+
+
+@ON_DOCKER
+@pytest.mark.rows(18)
+def test_each_run_has_its_own_process_in_the_worker(site: Site) -> None:
+    found = set()
+    for _ in range(2):
+        run = site.json("run-etl")["data"]["flow_run"]["id"]
+        found.add(site.api(f"/flow_runs/{run}")["infrastructure_pid"])
+    assert len(found) == 2
+    assert None not in found
+
+
+@ON_DOCKER
+@pytest.mark.rows(20)
+def test_what_is_edited_outside_is_seen_inside(site: Site) -> None:
+    for name in ("src/etl/probe.txt", "alembic/probe.txt"):
+        path = site.checkout / name
+        path.write_text("seen")
+        assert site.worker("cat", f"/app/{name}").stdout == "seen"
+        path.unlink()
+
+
+@ON_DOCKER
+def test_an_input_file_of_ours_reaches_the_run(site: Site) -> None:
+    sample = site.checkout / "src" / "etl" / "data" / "nass_sample.tsv"
+    path = site.checkout.parent / "my own figures.tsv"
+    path.write_bytes(sample.read_bytes())
+    data = site.json("run-etl", "--input", f"nass={path}")["data"]
+    assert data["sources"]["nass"]["input"]["name"] == path.name
+    assert os.access(path, os.R_OK)

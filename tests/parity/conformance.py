@@ -1,0 +1,139 @@
+"""What a stack does, as one report that can be compared between engines.
+
+The report says of each verb its exit code and the shape of its JSON, and of the
+databases the schema and a hash of every table's rows. Nothing in it depends on when or
+where it was made.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from tests.docker.site import Site
+
+# Of every row, what differs from run to run by its nature.
+VOLATILE = (
+    "run_id", "load_run_id", "flow_run_id", "closed_by_run_id", "created_at",
+    "updated_at", "loaded_at", "started_at", "finished_at", "replaced_at",
+)  # fmt: skip
+# Of every document: a service's time to ready is known to who has started it; Docker
+# does not remember it.
+LEFT_OUT = ("took_s",)
+# In the order in which a user would type them: verb, arguments.
+SPOKEN = (
+    ("status",),
+    ("health",),
+    ("up",),
+    ("status",),
+    ("health",),
+    ("deploy",),
+    ("run",),
+    ("run", "--reload"),
+    ("run", "--no-wait"),
+    ("run", "--source", "nothing"),
+    ("run", "--input", "nass=/no/such/file"),
+    ("run", "--input", "nass"),
+    ("runs",),
+    ("report",),
+    ("rejects",),
+    ("sources",),
+    ("sources", "nass"),
+    ("trace", "--year", "2022"),
+    ("trace",),
+    ("migrate",),
+    ("logs", "db", "--lines", "1"),
+    ("logs", "nothing"),
+    ("restart", "prefect-worker"),
+    ("restart", "nothing"),
+    ("restart", "setup-db"),
+    ("rebuild",),
+    ("down", "--volumes"),
+    ("no-such-verb",),
+)
+# Verbs that hand words on; they have no JSON, so their output is compared as it is.
+PASSED_ON = (
+    ("psql", "--", "-Atc", "SELECT count(*) FROM out_nass__values"),
+    ("psql", "--", "-Atc", "SELECT 1/0"),
+    ("psql", "--prefect", "--", "-Atc", "SELECT current_database()"),
+    ("exec", "prefect-worker", "sh", "-c", "exit 7"),
+    ("exec", "prefect-worker", "python", "-c", "print('it''s')"),
+    ("exec", "db", "sh", "-c", "echo $PGDATABASE"),
+    ("exec", "setup-db", "alembic", "heads"),
+    ("exec", "prefect-worker", "no-such-program"),
+    ("exec", "no-such-service", "true"),
+    ("exec", "db"),
+)
+DOWN = (("down",), ("status",), ("logs",), ("restart", "db"), ("down",))
+TABLES = (
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' "
+    "AND table_type = 'BASE TABLE' AND table_name ~ '^(core|raw|out)_' ORDER BY 1"
+)
+
+
+def report(site: Site) -> dict[str, Any]:
+    """Operate a stack that is down, from nothing to nothing; return the report."""
+    spoken = [said(site, *words) for words in SPOKEN]
+    passed = [handed_on(site, *words) for words in PASSED_ON]
+    found = {"schema": schema(site), "rows": rows(site)}
+    ended = [said(site, *words) for words in DOWN]
+    return {"spoken": spoken, "passed on": passed, **found, "ended": ended}
+
+
+def said(site: Site, *words: str) -> tuple[str, int, Any]:
+    """Return what a verb's JSON looks like, with its exit code."""
+    done = site.etl(*words, "--json", code=None)
+    try:
+        document = json.loads(done.stdout)
+    except ValueError:
+        return (" ".join(words), done.returncode, f"no JSON: {done.stdout}")
+    error = document["error"] and document["error"]["code"]
+    looks = shape(document) | {"ok": document["ok"], "error": error}
+    return (" ".join(words), done.returncode, looks)
+
+
+def shape(value: Any) -> Any:
+    """Return a document with its values replaced by their types.
+
+    A list becomes the different shapes of its elements. A whole number is a number.
+    """
+    match value:
+        case dict():
+            return {k: shape(value[k]) for k in sorted(value) if k not in LEFT_OUT}
+        case list():
+            shapes = {json.dumps(shape(one)) for one in value}
+            return [json.loads(text) for text in sorted(shapes)]
+        case bool() | None:
+            return type(value).__name__
+        case int() | float():
+            return "number"
+    return "text"
+
+
+def handed_on(site: Site, *words: str) -> tuple[str, int, str]:
+    """Return what a command printed, with its exit code."""
+    done = site.etl(*words, code=None)
+    return (" ".join(words), done.returncode, done.stdout)
+
+
+def schema(site: Site) -> str:
+    """Return the application database's schema as its own program writes it."""
+    words = ("exec", "db", "pg_dump", "--schema-only", "--no-owner", "--no-comments")
+    text = site.etl(*words).stdout
+    # A dump opens and closes with a word made for it.
+    return re.sub(r"(?m)^\\(un)?restrict .*$", "", text)
+
+
+def rows(site: Site) -> dict[str, str]:
+    """Return a hash of every table's rows."""
+    dropped = ",".join(VOLATILE)
+    hashed = (
+        "SELECT concat(count(*), ' ', md5(string_agg(line, ',' ORDER BY line)))"
+        " FROM (SELECT (to_jsonb(t) - string_to_array('{drop}', ','))::text AS line"
+        " FROM {table} t) lines"
+    )
+    return {
+        table: site.sql(hashed.format(drop=dropped, table=table))
+        for table in site.sql(TABLES).splitlines()
+    }
