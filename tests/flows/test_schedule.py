@@ -1,0 +1,29 @@
+"""A schedule of prefect.yaml, once it is active, starts runs by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.flows.conftest import Prefect, eventually
+from tests.flows.test_deploy import deploy_from
+
+SCHEDULED = {"flow_runs": {"tags": {"all_": ["auto-scheduled"]}}}
+
+
+def test_a_scheduled_run_starts_and_completes(chain: Prefect, tmp_path: Path) -> None:
+    """Guards the lock, too: on SQLAlchemy 2.1 Prefect 3.8.8 schedules nothing."""
+    each_10_s = ('cron: "0 6 * * *"', 'cron: "* * * * * */10"')
+    deploy_from(chain, tmp_path, each_10_s, ("active: false", "active: true"))
+    try:
+        done = eventually(lambda: completed(chain))
+    finally:
+        chain.job("etl.flows.deploy")
+    assert done["auto_scheduled"]
+    assert chain.children(done["id"]) == {"geography": "COMPLETED", "nass": "COMPLETED"}
+
+
+def completed(chain: Prefect) -> Any:
+    """Return a scheduled run that has completed, or None."""
+    runs = chain.api("POST", "/flow_runs/filter", SCHEDULED)
+    return next((run for run in runs if run["state_type"] == "COMPLETED"), None)
