@@ -199,9 +199,7 @@ def test_an_edit_of_prefect_yaml_is_in_force_after_deploy(site: Site) -> None:
 
 
 @pytest.mark.rows(17)
-@pytest.mark.xfail(reason="Prefect 3.8.8 cannot schedule on SQLAlchemy 2.1")
 def test_a_scheduled_run_completes(site: Site) -> None:
-    """Its scheduler's bulk insert names attributes that SQLAlchemy 2.1 refuses."""
     only = {"flow_runs": {"tags": {"all_": ["auto-scheduled"]}}}
     with scheduled_each_minute(site):
         wait_for(lambda: site.api("/flow_runs/filter", only), 15)

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.timeout(900)  # the first test of each engine makes its
 
 
 @pytest.fixture(scope="module")
-def local() -> dict[str, Any]:
-    """The local engine's report."""
+def local(machine: Mapping[str, str]) -> dict[str, Any]:
+    """The local engine's report; nobody asks for it where there is no Docker."""
     with new_site("local", {}) as site:
         return report(site)
 
