@@ -7,6 +7,7 @@ import logging
 import httpx
 from prefect import State
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect.logging.handlers import APILogHandler
 from prefect.states import Completed, Failed
 
 from etl.report.receipt import RunReceipt
@@ -32,6 +33,9 @@ async def finish(receipt: RunReceipt) -> State[None]:
     except httpx.HTTPError as error:
         # The ledger has the receipt; a page missing in the UI is no failed load.
         logger.warning("the run's report could not be published: %s", error)
+    # Who follows the run looks for its last lines when it has ended; they are not to
+    # arrive after that.
+    await APILogHandler.aflush()
     return end_state(receipt)
 
 
