@@ -16,7 +16,7 @@ from ci.errors import UsageError
 from ci.interrupts import passing_interrupts
 from ci.units import Runtime, Service
 
-NOT_STARTED = (126, 127)
+LACKING = 44  # exit code of our own question
 
 
 class DockerSession:
@@ -46,11 +46,10 @@ class DockerSession:
         """Run a command with a unit's programs and environment."""
         if not isinstance(self._place.stack.unit(unit), Service):
             return self._run_once([unit, *command], capture=False)[0]
-        code = self._execute(unit, command)
-        if code in NOT_STARTED and not self._has_program(unit, command[0]):
+        if self._lacks_program(unit, command[0]):
             hint = "./etl exec SERVICE CMD…"
             raise UsageError(f"there is no program {command[0]!r}", hint)
-        return code
+        return self._execute(unit, command)
 
     def _run_once(self, words: list[str], *, capture: bool) -> tuple[int, str]:
         terminal = [] if sys.stdin.isatty() and not capture else ["--no-TTY"]
@@ -90,12 +89,16 @@ class DockerSession:
             return []
         return ["--user", own, "--env", "PREFECT_HOME=/tmp/prefect"]
 
-    def _has_program(self, unit: str, program: str) -> bool:
-        question = ("sh", "-c", 'command -v -- "$0"', program)
+    def _lacks_program(self, unit: str, program: str) -> bool:
+        """Ask first: docker tells of a missing program on standard output."""
+        question = f'command -v -- "$0" || exit {LACKING}'
         done = subprocess.run(
-            [self._docker.program, "exec", CONTAINER_PREFIX + unit, *question],
+            [
+                *(self._docker.program, "exec", CONTAINER_PREFIX + unit),
+                *("sh", "-c", question, program),
+            ],
             env=self._docker.environment,
             capture_output=True,
             check=False,
         )
-        return done.returncode == 0
+        return done.returncode == LACKING
