@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from tests.docker.site import Site
+from tests.docker.site import Site, wait_for
 
 # Of every row, what differs from run to run by its nature.
 VOLATILE = (
@@ -65,7 +65,9 @@ PASSED_ON = (
     ("exec", "no-such-service", "true"),
     ("exec", "db"),
 )
-DOWN = (("down",), ("status",), ("logs",), ("restart", "db"), ("down",))
+# Not `logs`: containers that are removed take their log with them, files stay.
+DOWN = (("down",), ("status",), ("restart", "db"), ("down",))
+RUN_ENDS_WITHIN_S = 90
 TABLES = (
     "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' "
     "AND table_type = 'BASE TABLE' AND table_name ~ '^(core|raw|out)_' ORDER BY 1"
@@ -90,6 +92,10 @@ def said(site: Site, *words: str) -> tuple[str, int, Any]:
         return (" ".join(words), done.returncode, f"no JSON: {done.stdout}")
     error = document["error"] and document["error"]["code"]
     looks = shape(document) | {"ok": document["ok"], "error": error}
+    if "--no-wait" in words:
+        # What is asked next is not to depend on how far that run has come.
+        run = f"/flow_runs/{document['data']['run_id']}"
+        wait_for(lambda: site.api(run)["state_type"] == "COMPLETED", RUN_ENDS_WITHIN_S)
     return (" ".join(words), done.returncode, looks)
 
 
