@@ -4,7 +4,7 @@
 #   docker build .                        the image
 #   docker build --target development .   the same environment with the tools of the tests, and no code
 #
-# The images are copies of ci/src/ci/images.py (python -m ci.generated writes them); a mirror or a stand-in
+# The images are copies of ci/src/ci/images.py (python -m ci.generate writes them); a mirror or a stand-in
 # is given with --build-arg.
 ARG PIXI_IMAGE=ghcr.io/prefix-dev/pixi:0.81.0@sha256:788ae451641666e2d1f79d3dbe35392dfc7e9b394b16a3acb75c347f3badb2ab
 ARG DEBIAN_IMAGE=docker.io/library/debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f

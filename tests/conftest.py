@@ -18,6 +18,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from psycopg import sql
 from sqlalchemy import Engine, create_engine
+from tests.everything import pytest_runtest_makereport
 
 from ci.local.home import Home
 from ci.local.launch import Launcher
@@ -25,6 +26,7 @@ from ci.local.postgres import Postgres
 from ci.local.supervise import Supervisor
 from ci.units import Cluster, Service, SqlProbe, Stack
 
+__all__ = ["pytest_runtest_makereport"]  # a hook: pytest finds it here
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROLE, TEMPLATE = "etl_test", "etl_template"
 

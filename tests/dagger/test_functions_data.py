@@ -116,8 +116,8 @@ async def test_the_tests_run_at_each_call_and_the_linters_when_something_changed
 
 async def test_generate_returns_the_generated_files_alone(engine: Engine) -> None:
     changes = await engine.account(etl().generate(dag.directory()))
-    assert Box(changes).commands[-1] == ["python", "-m", "ci.generated"]
-    assert changes.calls("filter") == [{"include": list(GENERATED)}]
+    assert Box(changes).commands[-1] == ["python", "-m", "ci.generate"]
+    assert changes.calls("filter") == [{"include": [*GENERATED]}]
 
 
 async def test_images_come_by_digest_and_from_one_file(engine: Engine) -> None:

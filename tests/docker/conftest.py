@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from tests.docker.machine.daemon import Machine
 from tests.docker.site import Site, copy_checkout
+from tests.everything import EVERYTHING, everything_is_asked_for
 
-REQUIRED, KEPT = "ETL_REQUIRE_DOCKER", "ETL_TEST_DOCKER"
+KEPT = "ETL_TEST_DOCKER"
 ON_DOCKER = pytest.mark.parametrize("site", ["docker"], indirect=True)
 
 
@@ -29,13 +30,16 @@ def machine() -> Iterator[Mapping[str, str]]:
         own = Machine(Path(kept))
         own.start()
         yield own.environment
-    elif os.environ.get(REQUIRED) and not usable_docker():
-        with new_machine() as own:
-            yield own.environment
     elif usable_docker():
         yield {}
+    elif everything_is_asked_for():
+        with new_machine() as own:
+            yield own.environment
     else:
-        pytest.skip(f"no Docker daemon to test with ({REQUIRED}=1 makes one)")
+        pytest.skip(
+            "no Docker daemon answers, or its container names are in use "
+            f"({EVERYTHING}=1 makes a daemon of its own)"
+        )
 
 
 @contextmanager
@@ -64,11 +68,12 @@ def usable_docker() -> bool:
     return done.returncode == 0 and not done.stdout
 
 
-@pytest.fixture(scope="session", params=["local", "docker"])
+@pytest.fixture(scope="module", params=["local", "docker"])
 def site(request: pytest.FixtureRequest, machine: Mapping[str, str]) -> Iterator[Site]:
     """A stack that is up and loaded, by the documented way, in a fresh copy.
 
-    The rows take minutes, so the local engine's are left out where Docker's are.
+    Its containers' names are everybody's, so it goes before the next file's comes. The
+    rows take minutes, so the local engine's are left out where Docker's are.
     """
     variables = machine if request.param == "docker" else {}
     with new_site(request.param, variables) as site:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -178,12 +177,3 @@ class Site:
 
 def void(_: object) -> None:
     """Drop a value."""
-
-
-def wait_for(question: Callable[[], Any], within_s: float) -> Any:
-    """Ask until the answer is true; return it. Fails when it never is."""
-    deadline = time.monotonic() + within_s
-    while not (answer := question()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.3)
-    return answer

@@ -19,6 +19,7 @@ from ci.engines import addressed, new_engine
 from ci.env_file import find_env_file
 from ci.errors import ConfigError, UsageError
 from ci.local.home import Home
+from ci.reference import compose_file
 from ci.settings import Secret, Settings
 from ci.units import Job, Runtime, Service, SqlProbe, Stack
 
@@ -63,6 +64,19 @@ def test_only_services_and_what_they_wait_for_start_by_themselves(
     entries = services(render(place(tmp_path, Settings()), IMAGES))
     unasked = {name for name, entry in entries.items() if "profiles" not in entry}
     assert unasked == {"db", "setup-db", "prefect-server", "prefect-worker"}
+
+
+def test_the_page_shows_what_starts_by_itself_as_it_is_rendered(
+    tmp_path: Path,
+) -> None:
+    shown = yaml.safe_load(compose_file().replace("$$", "$"))["services"]
+    entries = services(render(place(tmp_path, Settings()), IMAGES))
+    assert shown.keys() == {n for n, e in entries.items() if "profiles" not in e}
+    for name, entry in shown.items():
+        for field in ("command", "depends_on", "healthcheck", "container_name"):
+            assert entry.get(field) == entries[name].get(field)
+        for mount in entry["volumes"]:
+            assert not Path(mount["source"]).is_absolute()
 
 
 def test_no_secret_is_in_the_compose_file(tmp_path: Path) -> None:

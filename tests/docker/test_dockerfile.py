@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ci import images, inside
-from ci.generated import outdated
+from ci.generate import outdated
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TEXT = (CHECKOUT / "Dockerfile").read_text()

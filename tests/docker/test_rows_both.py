@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.docker.site import Site, wait_for
+from tests.docker.site import Site
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(900)  # a first stack builds its image
 
@@ -176,7 +177,8 @@ def test_deploying_twice_is_the_same_and_a_run_ends_with_its_result(
     done = site.task("run-etl")
     assert re.search(r"run [0-9a-f-]{36}: succeeded", done.stdout)
     started = site.json("run-etl", "--no-wait")["data"]["run_id"]
-    wait_for(lambda: site.api(f"/flow_runs/{started}")["state_type"] == "COMPLETED", 90)
+    run = f"/flow_runs/{started}"
+    eventually(lambda: site.api(run)["state_type"] == "COMPLETED", within_s=90)
     assert site.task("run-etl", "--source", "nothing", code=2)
 
 
@@ -202,13 +204,13 @@ def test_an_edit_of_prefect_yaml_is_in_force_after_deploy(site: Site) -> None:
 def test_a_scheduled_run_completes(site: Site) -> None:
     only = {"flow_runs": {"tags": {"all_": ["auto-scheduled"]}}}
     with scheduled_each_minute(site):
-        wait_for(lambda: site.api("/flow_runs/filter", only), 15)
+        eventually(lambda: site.api("/flow_runs/filter", only), within_s=15)
         done = only | {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-        wait_for(
+        eventually(
             lambda: any(
                 r["auto_scheduled"] for r in site.api("/flow_runs/filter", done)
             ),
-            90,
+            within_s=90,
         )
 
 
@@ -247,7 +249,7 @@ def test_a_restarted_worker_leaves_no_run_that_looks_alive(site: Site) -> None:
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     with locked(site, "core_nass__value"):
         run = site.json("run-etl", "--no-wait", "--reload")["data"]["run_id"]
-        wait_for(lambda: site.sql(waiting) != "0", 60)
+        eventually(lambda: site.sql(waiting) != "0", within_s=60)
         site.task("restart-prefect-worker")
         assert site.api(f"/flow_runs/{run}")["state_type"] == "CRASHED"
     assert "crashed" in site.etl("runs").stdout.lower()

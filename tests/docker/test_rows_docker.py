@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
+from collections.abc import Iterator
+from io import StringIO
 
 import pytest
 import yaml
 from tests.docker.conftest import ON_DOCKER
 from tests.docker.site import Site
+
+from ci.docker import engine as module
+from ci.docker.engine import DockerEngine
+from ci.docker.image import read_images
+from ci.env_file import find_env_file
+from ci.local.home import Home
+from ci.progress import Progress
+from ci.settings import read_settings
 
 pytestmark = pytest.mark.timeout(900)  # a first stack builds its image
 
@@ -166,3 +177,44 @@ def test_an_input_file_of_ours_reaches_the_run(site: Site) -> None:
     data = site.json("run-etl", "--input", f"nass={path}")["data"]
     assert data["sources"]["nass"]["input"]["name"] == path.name
     assert os.access(path, os.R_OK)
+
+
+@pytest.fixture
+def engine(site: Site, monkeypatch: pytest.MonkeyPatch) -> DockerEngine:
+    """The site's engine, in this process."""
+    for name, value in site.variables.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings({}, find_env_file(site.checkout))
+    home = Home(site.checkout / ".etl")
+    return DockerEngine(site.checkout, home, settings, read_images(site.variables))
+
+
+@pytest.fixture
+def rival() -> Iterator[socket.socket]:
+    """Somebody who has a port, as soon as they listen."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@ON_DOCKER
+def test_a_port_that_is_taken_at_the_last_moment_is_replaced(
+    site: Site,
+    engine: DockerEngine,
+    rival: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site.task("teardown-services")
+    taken = rival.getsockname()[1]
+    really, choices = module.choose_ports, []
+
+    def too_early(*given: object) -> dict[str, int]:
+        """Choose, the first time, what the rival has just taken."""
+        ports = really(*given)
+        choices.append(ports | ({} if choices else {"sql": taken}))
+        return choices[-1]
+
+    monkeypatch.setattr(module, "choose_ports", too_early)
+    status = engine.up(Progress(StringIO()))
+    assert {unit["status"] for unit in status.units[:4]} == {"ready", "completed"}
+    assert choices[0]["sql"] == taken != choices[1]["sql"]
+    assert site.sql("SELECT 1") == "1"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -32,15 +31,6 @@ def line(process: subprocess.Popen[str]) -> str:
     """Return the next line of its output."""
     assert process.stdout
     return process.stdout.readline().strip()
-
-
-def test_shellcheck_finds_nothing() -> None:
-    program = Path(sys.executable).parent / "shellcheck"
-    scripts = sorted(SCRIPTS.glob("*.sh"))
-    done = subprocess.run(
-        [program, *scripts], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_a_stop_reaches_the_service_as_the_signal_it_wants() -> None:

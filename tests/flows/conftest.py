@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import Engine, create_engine
+from tests.waiting import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 POOL = "test-pool"
@@ -30,19 +30,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def eventually(true: Callable[[], Any], *, within_s: float = 60) -> Any:
-    """Return what `true` gives as soon as it is true; fail after the time."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        try:
-            if seen := true():
-                return seen
-        except httpx.TransportError:
-            pass  # not up yet
-        time.sleep(0.05)
-    raise AssertionError(f"not true within {within_s} s: {true}")
 
 
 @contextmanager

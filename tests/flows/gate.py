@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import psutil
 from sqlalchemy import Connection, func, select, text
-from tests.flows.conftest import Prefect, Run, eventually
+from tests.flows.conftest import Prefect, Run
+from tests.waiting import eventually
 
 from etl.locks import RUN_GATE_KEY
 

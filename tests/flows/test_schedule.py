@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.flows.conftest import Prefect, eventually
+from tests.flows.conftest import Prefect
 from tests.flows.test_deploy import deploy_from
+from tests.waiting import eventually
 
 SCHEDULED = {"flow_runs": {"tags": {"all_": ["auto-scheduled"]}}}
 

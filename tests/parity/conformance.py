@@ -11,7 +11,8 @@ import json
 import re
 from typing import Any
 
-from tests.docker.site import Site, wait_for
+from tests.docker.site import Site
+from tests.waiting import eventually
 
 # Of every row, what differs from run to run by its nature.
 VOLATILE = (
@@ -86,17 +87,25 @@ def report(site: Site) -> dict[str, Any]:
 def said(site: Site, *words: str) -> tuple[str, int, Any]:
     """Return what a verb's JSON looks like, with its exit code."""
     done = site.etl(*words, "--json", code=None)
-    try:
-        document = json.loads(done.stdout)
-    except ValueError:
-        return (" ".join(words), done.returncode, f"no JSON: {done.stdout}")
-    error = document["error"] and document["error"]["code"]
-    looks = shape(document) | {"ok": document["ok"], "error": error}
     if "--no-wait" in words:
         # What is asked next is not to depend on how far that run has come.
-        run = f"/flow_runs/{document['data']['run_id']}"
-        wait_for(lambda: site.api(run)["state_type"] == "COMPLETED", RUN_ENDS_WITHIN_S)
-    return (" ".join(words), done.returncode, looks)
+        assert done.returncode == 0, done.stdout + done.stderr
+        run = f"/flow_runs/{json.loads(done.stdout)['data']['run_id']}"
+        eventually(
+            lambda: site.api(run)["state_type"] == "COMPLETED",
+            within_s=RUN_ENDS_WITHIN_S,
+        )
+    return (" ".join(words), done.returncode, looks(done.stdout))
+
+
+def looks(text: str) -> Any:
+    """Return what a verb's JSON looks like: its shape, and whether it went well."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return f"no JSON: {text}"
+    error = document["error"] and document["error"]["code"]
+    return shape(document) | {"ok": document["ok"], "error": error}
 
 
 def shape(value: Any) -> Any:

@@ -51,6 +51,20 @@ def test_types() -> None:
     run("mypy")
 
 
+def test_shell_scripts() -> None:
+    folders = ("", ".ci/", ".githooks/", "ci/src/ci/scripts/", "tests/docker/machine/")
+    entries = [one for folder in folders for one in (CHECKOUT / folder).iterdir()]
+    scripts = [str(one) for one in entries if one.is_file() and is_shell(one)]
+    assert str(CHECKOUT / "etl") in scripts
+    run("shellcheck", *scripts)
+
+
+def is_shell(path: Path) -> bool:
+    """Whether a file's first line asks for a shell."""
+    first = path.read_bytes().partition(b"\n")[0]
+    return first.startswith(b"#!") and first.endswith((b"/sh", b"bash"))
+
+
 def test_the_import_contracts_hold() -> None:
     run("lint-imports", "--no-cache")
 

@@ -1,71 +1,15 @@
-"""Files that a program writes: what they hold, and the program that writes them.
+"""The files that `python -m ci.generate` writes, by path in the checkout.
 
-Run it at the root of the checkout; it names what it has changed:
-
-    python -m ci.generated
+Apart from the program: the Dagger module needs the names alone, and is imported at
+every call.
 """
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-
-from ci import images
-from ci.reference import settings_page, stack_page
-
-Rewrite = Callable[[str], str]
-
-
-def dockerfile(text: str) -> str:
-    """Put the images into the Dockerfile's build arguments."""
-    for name, image in images.DOCKERFILE_ARGS.items():
-        text = replace_once(rf"(?m)^ARG {name}=.*$", f"ARG {name}={image}", text)
-    return text
-
-
-def dagger_base_image(text: str) -> str:
-    """Put the image of the module's own code into ci/pyproject.toml."""
-    line = f'base-image = "{images.PYTHON}"'
-    return replace_once(r"(?m)^base-image = .*$", line, text)
-
-
-def replace_once(pattern: str, line: str, text: str) -> str:
-    """Replace the one line that matches. Raises ValueError when it is not there."""
-    text, count = re.subn(pattern, lambda match: line, text)
-    if count != 1:
-        raise ValueError(f"{count} lines match {pattern}, one is expected")
-    return text
-
-
-# File → what it holds by rights, given what it holds now.
-GENERATED: Mapping[str, Rewrite] = {
-    "Dockerfile": dockerfile,
-    "ci/pyproject.toml": dagger_base_image,
-    "docs/reference/stack.md": lambda now: stack_page(),
-    "docs/reference/settings.md": lambda now: settings_page(),
-}
-
-
-def outdated(checkout: Path) -> dict[str, str]:
-    """Return the files that are out of date, with what they should hold."""
-    found = {}
-    for name, rewrite in GENERATED.items():
-        path = checkout / name
-        now = path.read_text() if path.is_file() else ""
-        if (wanted := rewrite(now)) != now:
-            found[name] = wanted
-    return found
-
-
-def main() -> int:
-    """Write what is out of date in the current folder."""
-    for name, text in outdated(Path.cwd()).items():
-        Path(name).write_text(text)
-        sys.stdout.write(f"{name}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+GENERATED = (
+    "Dockerfile",
+    "ci/pyproject.toml",
+    "docs/reference/compose.yaml",
+    "docs/reference/settings.md",
+    "docs/reference/stack.md",
+)

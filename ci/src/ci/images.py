@@ -1,7 +1,7 @@
 """Every image, by digest: the one place that names one.
 
 Standard library only. The Dockerfile and ci/pyproject.toml hold copies, because they are
-read by programs that cannot import this; `python -m ci.generated` writes these copies,
+read by programs that cannot import this; `python -m ci.generate` writes these copies,
 and a test proves them equal. Renovate moves the digests here.
 """
 

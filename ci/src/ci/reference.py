@@ -1,21 +1,30 @@
-"""Reference pages written from the description: units of the stack, settings."""
+"""Reference pages written from the description: units, settings, the compose file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from ci import inside
-from ci.settings import Settings, variable_names
+from ci import images, inside
+from ci.docker import compose
+from ci.docker.place import Folder, Place
+from ci.local.home import Home
+from ci.local.ports import LOOPBACK
+from ci.settings import POSTGRES_PORT, PREFECT_PORT, Settings, variable_names
 from ci.stack import describe
-from ci.units import Job, Service
+from ci.units import Job, Runtime, Service, Stack
 
-NOTE = "<!-- Written by `python -m ci.generated`; edits are lost. -->"
+WRITTEN = "Written by `python -m ci.generate`; edits are lost."
+COMPOSE_NOTE = f"""\
+# {WRITTEN}
+# For reading: what `./etl --engine docker up` renders when nothing is set. Left out
+# are the jobs that run only when asked for. Variables are in files of their own.
+"""
 
 
 def stack_page() -> str:
     """Return docs/reference/stack.md."""
-    at = inside.endpoints(password=None, browser_api_url="")
-    stack = describe(Settings(), at)
+    stack = default_stack()
     jobs = [unit for unit in stack.units.values() if isinstance(unit, Job)]
     return page(
         "The stack: services and jobs",
@@ -56,9 +65,36 @@ def settings_page() -> str:
     )
 
 
+def compose_file() -> str:
+    """Return docs/reference/compose.yaml."""
+    place = Place(
+        folder=Folder(Home(Path(".etl"))),
+        checkout=Path(),
+        stack=default_stack(),
+        ports={"sql": POSTGRES_PORT, "http": PREFECT_PORT},
+        bind={"sql": LOOPBACK, "http": Settings().prefect_server_api_host},
+        credentials=None,
+        user=inside.USER,
+        browser_url="",
+    )
+    used = {Runtime.PIPELINE: "biocirv-etl", Runtime.POSTGRES: images.POSTGRES}
+    document = compose.document(place, used) | {"name": "biocirv-etl"}
+    document["services"] = {
+        name: entry
+        for name, entry in document["services"].items()
+        if "profiles" not in entry
+    }
+    return compose.as_yaml(document, COMPOSE_NOTE)
+
+
+def default_stack() -> Stack:
+    """Return the stack in containers, as it is without any setting."""
+    return describe(Settings(), inside.endpoints(password=None, browser_api_url=""))
+
+
 def page(title: str, *parts: str) -> str:
     """Return a page of Markdown."""
-    return "\n\n".join([f"# {title}", NOTE, *parts]) + "\n"
+    return "\n\n".join([f"# {title}", f"<!-- {WRITTEN} -->", *parts]) + "\n"
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -72,11 +72,9 @@ class Machine:
         if not self.answers():
             self.start_daemon()
         if DEBIAN not in self.images():
-            archive = subprocess.Popen(
-                ["tar", "-C", self.folder / "rootfs", "-c", "."], stdout=subprocess.PIPE
-            )
-            self.docker("import", "--change", BASE, "-", DEBIAN, stdin=archive.stdout)
-            archive.wait()
+            packed = ["tar", "-C", self.folder / "rootfs", "-c", "."]
+            with subprocess.Popen(packed, stdout=subprocess.PIPE) as tar:
+                self.docker("import", "--change", BASE, "-", DEBIAN, stdin=tar.stdout)
         if f"{POSTGRES}:latest" not in self.images():
             self.build_stand_ins()
 

@@ -8,6 +8,7 @@
 # keyrings, apt and dpkg are all it takes from the machine.
 set -euo pipefail
 folder=$1
+# shellcheck source=/dev/null
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 
 # Runs one of apt's programs on lists and packages of its own: apt_of RELEASE PROGRAM ARGS…
@@ -21,7 +22,8 @@ apt_of() {
     "$program" --quiet=2 \
         -o Dir::Etc::SourceList="$state/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o Dir::State::Lists="$state/lists" -o Dir::State::status="$state/status" \
-        -o Dir::Cache="$state" -o APT::Sandbox::User=root -o Debug::NoLocking=1 "$@"
+        -o Dir::Cache="$state" -o Acquire::Retries=3 \
+        -o APT::Sandbox::User=root -o Debug::NoLocking=1 "$@"
 }
 
 # Downloads packages without what they need, and unpacks them: unpack RELEASE INTO PACKAGE…

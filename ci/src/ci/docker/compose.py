@@ -76,10 +76,10 @@ def document(place: Place, images: Mapping[Runtime, str]) -> dict[str, Any]:
     }
 
 
-def as_yaml(content: Mapping[str, Any]) -> str:
+def as_yaml(content: Mapping[str, Any], header: str = HEADER) -> str:
     """Return a document as text; a dollar sign is no variable of compose's."""
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
-    return HEADER + text.replace("$", "$$")
+    return header + text.replace("$", "$$")
 
 
 def volumes(stack: Stack) -> list[str]:

@@ -72,15 +72,20 @@ class DockerEngine:
             self.folder.kept.touch()
         return self.status()
 
-    def bring_up(self, progress: Progress, start: Callable[[Starter], None]) -> Starter:
+    def bring_up(
+        self,
+        progress: Progress,
+        start: Callable[[Starter], None],
+        tries: int = PORT_TRIES,
+    ) -> Starter:
         """Start what is wanted, on other ports should somebody take one just now."""
-        for _ in range(PORT_TRIES - 1):
-            starter = Starter(self.docker, self.prepare(progress), progress)
-            with suppress(PortTaken):
-                start(starter)
-                return starter
         starter = Starter(self.docker, self.prepare(progress), progress)
-        start(starter)
+        try:
+            start(starter)
+        except PortTaken:
+            if tries == 1:
+                raise
+            return self.bring_up(progress, start, tries - 1)
         return starter
 
     @contextmanager
@@ -249,15 +254,14 @@ class DockerEngine:
             return
         names = [self.place().stack.unit(service).name] if service else []
         words = ["logs", "--no-color", "--tail", str(lines), *(["--follow"] * follow)]
-        process = self.docker.compose(
+        with self.docker.compose(
             self.folder.compose_file, *words, *names, stdout=subprocess.PIPE
-        )
-        try:
-            for line in process.stdout or ():
-                # Compose clears the line even where it is told to use no such codes.
-                plain = line.rstrip("\n").removeprefix(CLEAR_LINE)
-                name, bar, text = plain.partition("|")
-                yield f"{name.removeprefix(CONTAINER_PREFIX)}{bar}{text}"
-        finally:
-            process.terminate()
-            process.wait()
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    # Compose clears the line even where it is told not to.
+                    plain = line.rstrip("\n").removeprefix(CLEAR_LINE)
+                    name, bar, text = plain.partition("|")
+                    yield f"{name.removeprefix(CONTAINER_PREFIX)}{bar}{text}"
+            finally:
+                process.terminate()

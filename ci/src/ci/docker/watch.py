@@ -50,9 +50,9 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._events.terminate()
-        self._events.wait()
-        self._thread.join()
+        with self._events:  # waits for its end, and closes the pipe
+            self._events.terminate()
+            self._thread.join()
 
     def stops(self, compose: subprocess.Popen[str]) -> None:
         """End this process when a service has died."""

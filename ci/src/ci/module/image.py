@@ -75,12 +75,12 @@ class ImageFunctions(Options):
     @function
     @dagger.generate
     def generate(self, checkout: Checkout) -> dagger.Changeset:
-        """Write the generated files anew: what the Dockerfile copies from elsewhere.
+        """Write the generated files anew: compose file, reference pages, copies.
 
         Returns: the changes; empty when every file is up to date.
         """
-        names = list(GENERATED)
-        written = self.development(checkout).with_exec(["python", "-m", "ci.generated"])
+        names = [*GENERATED]
+        written = self.development(checkout).with_exec(["python", "-m", "ci.generate"])
         after = written.directory(inside.CODE).filter(include=names)
         return after.changes(checkout.filter(include=names))
 

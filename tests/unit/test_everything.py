@@ -1,0 +1,57 @@
+"""Where every test is asked for, one that is left out fails, and says why."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.everything import EVERYTHING
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TESTS = """\
+import pytest
+
+def test_that_lacks_something():
+    pytest.skip("no tool")
+
+@pytest.mark.skipif(True, reason="no root")
+def test_that_lacks_rights(): ...
+
+@pytest.mark.optional
+def test_that_no_machine_of_ours_can_run():
+    pytest.skip("no engine")
+
+@pytest.mark.xfail
+def test_that_is_expected_to_fail():
+    assert False
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "summary"),
+    [
+        ("", 0, "3 skipped, 1 xfailed"),
+        ("1", 1, "1 failed, 1 skipped, 1 xfailed, 1 error"),
+    ],
+)
+def test_what_is_left_out_fails_only_if_asked_for(
+    asked: str, code: int, summary: str, tmp_path: Path
+) -> None:
+    (tmp_path / "test_lacking.py").write_text(TESTS)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-c", os.devnull, "-rsf"),
+            *("-p", "tests.everything", "-W", "ignore", tmp_path),
+        ],
+        cwd=CHECKOUT,
+        env=os.environ | {EVERYTHING: asked, "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, summary in done.stdout) == (code, True), done.stdout
+    assert "no tool" in done.stdout
+    assert "no root" in done.stdout
