@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 from sqlalchemy import create_engine, event, text
+from tests.waiting import eventually
 
 from etl import pipeline
 from etl.errors import DatabaseUnavailable, EtlError
@@ -182,8 +182,6 @@ def kill_who_waits(owner: Any, holder: Any) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = %s AND wait_event_type = 'Lock' AND wait_event = 'relation'"
     )
-    deadline = time.monotonic() + 20
-    while not owner.execute(query, [holder.engine.url.database]).fetchall():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    database = holder.engine.url.database
+    eventually(lambda: owner.execute(query, [database]).fetchall(), within_s=20)
     holder.rollback()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.conftest import Server
+from tests.waiting import eventually
 
 from ci.cluster import ensure_sql
 from ci.units import Cluster
@@ -127,15 +128,11 @@ def test_postgres_is_started_in_place_and_the_script_repeated_until_it_has_run(
         ["sh", SCRIPTS / "ensure-cluster.sh", "cluster.sql", "sleep", "60"],
         env={"PATH": f"{programs}:/usr/bin:/bin"},
     )
-    deadline = time.monotonic() + 10
     tries = tmp_path / "tries"
-    while time.monotonic() < deadline:
-        if tries.exists() and tries.read_text().count("try") == 3:
-            break
-        time.sleep(0.05)
-    command = Path(f"/proc/{process.pid}/cmdline")
-    if command.exists():  # Linux: the very process has become the service
-        assert command.read_bytes().startswith(b"sleep\0")
-    process.kill()
-    process.wait()
-    assert tries.read_text().count("try") == 3
+    try:
+        eventually(lambda: tries.exists() and tries.read_text() == "try\n" * 3)
+        # the very process has become the service
+        eventually(lambda: psutil.Process(process.pid).cmdline()[:1] == ["sleep"])
+    finally:
+        process.kill()
+        process.wait()

@@ -17,6 +17,7 @@ import psutil
 import psycopg
 import pytest
 from tests.stack.conftest import Program
+from tests.waiting import eventually
 
 from ci.local.home import Home
 
@@ -78,10 +79,10 @@ def wait_until_blocked(connection: psycopg.Connection[tuple[object, ...]]) -> No
     waiting = (
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
     )
-    deadline = time.monotonic() + BLOCKED_WITHIN_S
-    while connection.execute(waiting).fetchone() == (0,):
-        assert time.monotonic() < deadline, "no load came"
-        time.sleep(0.05)
+    eventually(
+        lambda: connection.execute(waiting).fetchone() != (0,),
+        within_s=BLOCKED_WITHIN_S,
+    )
 
 
 def by_command(home: Home, words: str) -> Callable[[], int]:

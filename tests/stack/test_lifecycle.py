@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 import urllib.request
+from contextlib import suppress
 
 import psutil
 import pytest
 from tests.stack.conftest import Program
+from tests.waiting import eventually
 
 from ci.local.home import Home
 from ci.local.processes import Identity, marked
@@ -35,10 +36,9 @@ def processes(home: Home) -> list[Identity]:
 
 def wait_gone(home: Home, within_s: float = ORPHANS_GONE_WITHIN_S) -> list[Identity]:
     """Wait until no process of a home is left; return those that stay."""
-    deadline = time.monotonic() + within_s
-    while (left := processes(home)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
+    with suppress(AssertionError):
+        eventually(lambda: not processes(home), within_s=within_s)
+    return processes(home)
 
 
 def test_up_ends_when_everything_is_ready_and_ui_and_api_answer(
@@ -169,13 +169,11 @@ def test_a_port_that_was_asked_for_and_is_taken_is_reported_with_its_holder(
 
 
 def test_kill_9_of_the_command_line_in_mid_start_leaves_no_orphan(etl: Program) -> None:
-    process = etl.start("up", start_new_session=True)
-    deadline = time.monotonic() + 60
-    while len(processes(etl.home)) < 4 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(processes(etl.home)) >= 4
-    process.kill()
-    process.communicate()
+    with etl.start("up", start_new_session=True) as process:
+        try:  # some of them come and go: what counts is that they were there once
+            eventually(lambda: len(processes(etl.home)) >= 4)
+        finally:
+            process.kill()
     assert not wait_gone(etl.home)
     assert etl("psql", "--", "-Atc", "SELECT 1").stdout == "1\n"
 
