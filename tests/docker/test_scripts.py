@@ -129,10 +129,14 @@ def test_postgres_is_started_in_place_and_the_script_repeated_until_it_has_run(
         env={"PATH": f"{programs}:/usr/bin:/bin"},
     )
     tries = tmp_path / "tries"
+    service = psutil.Process(process.pid)
     try:
-        eventually(lambda: tries.exists() and tries.read_text() == "try\n" * 3)
+        eventually(
+            lambda: tries.exists() and tries.read_text().count("try") == 3, within_s=10
+        )
         # the very process has become the service
-        eventually(lambda: psutil.Process(process.pid).cmdline()[:1] == ["sleep"])
+        eventually(lambda: service.cmdline()[:1] == ["sleep"], within_s=10)
     finally:
         process.kill()
         process.wait()
+    assert tries.read_text().count("try") == 3
