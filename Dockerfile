@@ -4,7 +4,7 @@
 #   docker build .                        the image
 #   docker build --target development .   the same environment with the tools of the tests, and no code
 #
-# The images are copies of ci/src/ci/images.py (python -m ci.generate writes them); a mirror or a stand-in
+# The images are copies of ci/src/ci/stack/images.py (python -m ci.docsgen.generate writes them); a mirror or a stand-in
 # is given with --build-arg.
 ARG PIXI_IMAGE=ghcr.io/prefix-dev/pixi:0.81.0@sha256:788ae451641666e2d1f79d3dbe35392dfc7e9b394b16a3acb75c347f3badb2ab
 ARG DEBIAN_IMAGE=docker.io/library/debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
@@ -66,5 +66,5 @@ USER 10001:10001
 ENTRYPOINT ["/shell-hook.sh"]
 CMD ["python", "-m", "etl.flows.worker"]
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "ci.healthcheck"]
+    CMD ["python", "-m", "ci.inside.healthcheck"]
 COPY . .

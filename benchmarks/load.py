@@ -32,17 +32,18 @@ import psycopg
 from anyio.from_thread import start_blocking_portal
 from sqlalchemy import Engine, create_engine, text
 
-from ci.local.home import Home
+from ci.host.home import Home
 from ci.local.launch import Launcher
 from ci.local.postgres import Postgres
-from ci.local.supervise import Supervisor
-from ci.units import Cluster, Service, SqlProbe, Stack
-from etl import pipeline
+from ci.local.supervisor import Supervisor
+from ci.stack.model import Cluster, Service, SqlProbe, Stack
 from etl.extract.raw_store import RawStore
-from etl.report.receipt import SourceReceipt
+from etl.ledger.receipt import SourceReceipt
+from etl.ledger.runs import close_run, open_run
+from etl.readers.read import read_batches
+from etl.run.load_source import load_source
 from etl.specs.registry import SOURCES
 from etl.transform.tables import find_transform
-from etl.validate.read import read_batches
 from etl.validate.rules import judge
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -132,14 +133,12 @@ class Bench:
     def load(self, source: str, file: Path) -> SourceReceipt:
         """Load a file as a run does."""
         run_id = uuid4()
-        pipeline.open_run(
+        open_run(
             self.engine, run_id=run_id, sources=[source], inputs={}, trigger="benchmark"
         )
         raw = self.store.put(file)
-        receipt = pipeline.load_source(
-            self.engine, source, run_id=run_id, raw=raw, reload=True
-        )
-        pipeline.close_run(self.engine, run_id)
+        receipt = load_source(self.engine, source, run_id=run_id, raw=raw, reload=True)
+        close_run(self.engine, run_id)
         return receipt
 
     def round(self) -> dict[str, float]:

@@ -20,11 +20,11 @@ from psycopg import sql
 from sqlalchemy import Engine, create_engine
 from tests.everything import pytest_runtest_makereport
 
-from ci.local.home import Home
+from ci.host.home import Home
 from ci.local.launch import Launcher
 from ci.local.postgres import Postgres
-from ci.local.supervise import Supervisor
-from ci.units import Cluster, Service, SqlProbe, Stack
+from ci.local.supervisor import Supervisor
+from ci.stack.model import Cluster, Service, SqlProbe, Stack
 
 __all__ = ["pytest_runtest_makereport"]  # a hook: pytest finds it here
 CHECKOUT = Path(__file__).resolve().parent.parent

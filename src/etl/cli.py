@@ -111,8 +111,8 @@ def ask(
     engine: Engine, settings: Settings, args: argparse.Namespace
 ) -> tuple[dict[str, Any], str]:
     """Run a verb that asks the database."""
+    from etl.ledger.receipt import read_receipt
     from etl.report.listing import find_run, list_rejects, list_runs
-    from etl.report.receipt import read_receipt
     from etl.report.render import as_text
     from etl.report.trace import trace
 

@@ -6,14 +6,14 @@ from dagger import dag
 from tests.dagger.engine import Engine
 from tests.dagger.read import Box, service_name
 
-from ci import inside
+from ci.inside import places
 from ci.main import Etl
-from ci.settings import Settings
-from ci.stack import describe
-from ci.units import Stack
+from ci.stack.model import Stack
+from ci.stack.services import describe
+from ci.stack.settings import StackSettings
 
-AT = inside.endpoints(password="x", browser_api_url="http://localhost:4200/api")
-STACK: Stack = describe(Settings(), AT)
+AT = places.endpoints(password="x", browser_api_url="http://localhost:4200/api")
+STACK: Stack = describe(StackSettings(), AT)
 
 
 def etl(**options: object) -> Etl:

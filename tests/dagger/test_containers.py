@@ -8,13 +8,14 @@ from dagger import dag
 from tests.dagger.engine import Engine
 from tests.dagger.read import Box, every_step, executed, service_name
 
-from ci import healthcheck, images, inside
-from ci.cluster import ensure_sql
-from ci.containers import CLUSTER_SQL, ENSURE, INIT
-from ci.errors import TimedOut
+from ci.dagger.containers import CLUSTER_SQL, ENSURE, INIT
+from ci.dagger.session import Session, in_time
+from ci.inside import healthcheck, places
+from ci.inside.cluster import ensure_sql
 from ci.main import Etl
-from ci.module.session import Session, in_time
-from ci.units import INITDB_LOCALE, Runtime, Service, SqlProbe
+from ci.stack import images
+from ci.stack.errors import TimedOut
+from ci.stack.model import INITDB_LOCALE, Runtime, Service, SqlProbe
 
 pytestmark = pytest.mark.anyio
 
@@ -77,10 +78,10 @@ async def test_the_database_alone_has_a_volume_that_only_one_may_use(
         "sharing": "LOCKED",
         "owner": "",
     }
-    assert volumes[inside.RAW] == {
+    assert volumes[places.RAW] == {
         "key": "pond-rawdata-3",
         "sharing": "SHARED",
-        "owner": inside.USER,
+        "owner": places.USER,
     }
     assert [v["sharing"] for v in volumes.values()].count("LOCKED") == 1
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from ci.front import MISSES, forward, watch
+from ci.dagger.proxy import MISSES, forward, watch
 
 pytestmark = pytest.mark.anyio
 

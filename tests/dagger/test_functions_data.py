@@ -10,9 +10,10 @@ from tests.dagger.called import STACK, command, etl, last, started, volume_keys
 from tests.dagger.engine import Engine
 from tests.dagger.read import Box, every_step, executed
 
-from ci import images, inside
-from ci.generated import GENERATED
-from ci.module.policy import CallFailed
+from ci.dagger.policy import CallFailed
+from ci.docsgen.generated import GENERATED
+from ci.inside import places
+from ci.stack import images
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +53,7 @@ async def test_a_revision_is_the_new_file_alone(engine: Engine) -> None:
     assert changes.steps[-1].name == "changes"
     assert changes.calls("filter") == [{"include": ["alembic/versions/*.py"]}]
     (folder,) = changes.calls("withDirectory")
-    assert (folder["path"], folder["owner"]) == ("/app/alembic", inside.USER)
+    assert (folder["path"], folder["owner"]) == ("/app/alembic", places.USER)
     ran = [box.commands for box in executed(engine)]
     assert ran == [[command("setup-db")]]
 
@@ -116,7 +117,7 @@ async def test_the_tests_run_at_each_call_and_the_linters_when_something_changed
 
 async def test_generate_returns_the_generated_files_alone(engine: Engine) -> None:
     changes = await engine.account(etl().generate(dag.directory()))
-    assert Box(changes).commands[-1] == ["python", "-m", "ci.generate"]
+    assert Box(changes).commands[-1] == ["python", "-m", "ci.docsgen.generate"]
     assert changes.calls("filter") == [{"include": [*GENERATED]}]
 
 

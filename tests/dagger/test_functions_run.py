@@ -9,8 +9,9 @@ from tests.dagger.called import STACK, command, etl, last, started
 from tests.dagger.engine import Engine
 from tests.dagger.read import Box, executed, service_name
 
-from ci import images, inside
-from ci.module.policy import CallFailed
+from ci.dagger.policy import CallFailed
+from ci.inside import places
+from ci.stack import images
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +53,7 @@ async def test_publish_pushes_both_platforms_as_one(engine: Engine) -> None:
 async def test_the_contents_are_listed_by_the_image_itself(engine: Engine) -> None:
     listed = await engine.account(etl().sbom())
     assert Box(listed).image == "stage runtime"
-    assert Box(listed).commands == [["python", "-m", "ci.sbom"]]
+    assert Box(listed).commands == [["python", "-m", "ci.inside.sbom"]]
 
 
 async def test_services_alone(engine: Engine) -> None:
@@ -148,9 +149,9 @@ async def test_the_stack_stands_behind_one_address_with_a_login(
     assert started(engine) == set(STACK.services)
     assert command("deploy") in [box.commands[-1] for box in executed(engine)]
     ports = [call["port"] for call in front.made.calls("withExposedPort")]
-    assert ports == [inside.SERVER_PORT]
+    assert ports == [places.SERVER_PORT]
     words = front.made.call("asService")["args"]
-    assert words[:3] == ["python", "-m", "ci.front"]
+    assert words[:3] == ["python", "-m", "ci.dagger.proxy"]
     watched = [w.partition("=")[0] for w in words if "=" in w]
     assert watched == list(STACK.services)
     assert front.bindings == {}, "what is bound dies with what it is bound to"
@@ -164,7 +165,7 @@ async def test_the_stack_stands_behind_one_address_with_a_login(
 async def test_postgres_is_on_the_host_only_when_asked_for(engine: Engine) -> None:
     front = Box(await engine.account(await etl().stack(expose_database=True)))
     ports = [call["port"] for call in front.made.calls("withExposedPort")]
-    assert ports == [inside.SERVER_PORT, inside.DATABASE_PORT]
+    assert ports == [places.SERVER_PORT, places.DATABASE_PORT]
     assert "5432:db:5432" in front.made.call("asService")["args"]
 
 

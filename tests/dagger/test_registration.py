@@ -10,7 +10,7 @@ from tests.dagger.called import command, last, volume_keys
 from tests.dagger.engine import Engine, Made
 from tests.dagger.read import every_step
 
-from ci.module.policy import CallFailed
+from ci.dagger.policy import CallFailed
 
 pytestmark = pytest.mark.anyio
 

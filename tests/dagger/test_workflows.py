@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ci import images
+from ci.stack import images
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = CHECKOUT / ".github" / "workflows"
@@ -86,11 +86,11 @@ def test_renovate_moves_every_image_and_its_copies() -> None:
         name: {
             match[0][1:] for match in re.finditer(pattern.replace("(?<", "(?P<"), text)
         }
-        for name in ("ci/src/ci/images.py", "Dockerfile", "ci/pyproject.toml")
+        for name in ("ci/src/ci/stack/images.py", "Dockerfile", "ci/pyproject.toml")
         if (text := (CHECKOUT / name).read_text())
     }
     assert found == {
-        "ci/src/ci/images.py": {
+        "ci/src/ci/stack/images.py": {
             images.PIXI, images.DEBIAN, images.POSTGRES, images.PYTHON
         },
         "Dockerfile": {images.PIXI, images.DEBIAN},

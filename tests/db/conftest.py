@@ -12,10 +12,14 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from etl import pipeline
 from etl.errors import EtlError
 from etl.extract.raw_store import RawFile, RawStore
-from etl.report.receipt import RunReceipt, SourceReceipt
+from etl.ledger.holding import hold_run
+from etl.ledger.receipt import RunReceipt, SourceReceipt
+from etl.ledger.runs import close_run, open_run
+from etl.ledger.steps import record_failure
+from etl.run.load_source import load_source
+from etl.run.plan import plan
 
 DATA = files("etl.data")
 
@@ -39,14 +43,12 @@ class Lab:
     def run(self, inputs: Mapping[str, RawFile], **options: Any) -> RunReceipt:
         """Run sources one after the other, as a flow does; go on after failures."""
         run_id = uuid4()
-        sources = list(pipeline.plan(list(inputs)))
-        pipeline.open_run(
-            self.engine, run_id=run_id, sources=sources, inputs={}, trigger="test"
-        )
-        with pipeline.hold_run(self.engine, run_id):
+        sources = list(plan(list(inputs)))
+        open_run(self.engine, run_id=run_id, sources=sources, inputs={}, trigger="test")
+        with hold_run(self.engine, run_id):
             for source in sources:
                 try:
-                    pipeline.load_source(
+                    load_source(
                         self.engine,
                         source,
                         run_id=run_id,
@@ -54,8 +56,8 @@ class Lab:
                         **options if source == "nass" else {},
                     )
                 except EtlError as error:
-                    pipeline.record_failure(self.engine, run_id, source, error)
-            return pipeline.close_run(self.engine, run_id)
+                    record_failure(self.engine, run_id, source, error)
+            return close_run(self.engine, run_id)
 
     def geography(self) -> SourceReceipt:
         """Load the places that the package carries."""

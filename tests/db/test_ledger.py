@@ -11,16 +11,17 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from etl import pipeline
 from etl.errors import ConfigError, SchemaOutdated, SourceUnavailable
-from etl.report.receipt import read_receipt
+from etl.ledger import runs
+from etl.ledger.holding import hold_run
+from etl.ledger.receipt import read_receipt
+from etl.ledger.runs import close_run, sweep_dead_runs
+from etl.ledger.steps import record_blocked, record_failure
 
 
 def open_run(lab: Any, *sources: str) -> Any:
     run_id = uuid4()
-    pipeline.open_run(
-        lab.engine, run_id=run_id, sources=sources, inputs={}, trigger="test"
-    )
+    runs.open_run(lab.engine, run_id=run_id, sources=sources, inputs={}, trigger="test")
     return run_id
 
 
@@ -34,9 +35,9 @@ def test_status_of_a_run(lab: Any, table: Any) -> None:
 def test_failed_and_blocked_sources_are_told(lab: Any) -> None:
     run_id = open_run(lab, "geography", "nass")
     error = SourceUnavailable("it does not answer", "wait")
-    pipeline.record_failure(lab.engine, run_id, "geography", error)
-    pipeline.record_blocked(lab.engine, run_id, "nass", because="geography")
-    receipt = pipeline.close_run(lab.engine, run_id).to_dict()
+    record_failure(lab.engine, run_id, "geography", error)
+    record_blocked(lab.engine, run_id, "nass", because="geography")
+    receipt = close_run(lab.engine, run_id).to_dict()
     assert receipt["status"] == "failed"
     assert receipt["sources"]["geography"]["error"]["code"] == "SOURCE_UNAVAILABLE"
     assert receipt["sources"]["nass"]["status"] == "blocked"
@@ -44,7 +45,7 @@ def test_failed_and_blocked_sources_are_told(lab: Any) -> None:
 
 
 def test_source_that_was_never_reached_fails_the_run(lab: Any) -> None:
-    receipt = pipeline.close_run(lab.engine, open_run(lab, "nass"))
+    receipt = close_run(lab.engine, open_run(lab, "nass"))
     assert (receipt.status, receipt.sources["nass"].status) == ("failed", "missing")
 
 
@@ -58,8 +59,8 @@ def test_record_failure_keeps_what_the_load_recorded(lab: Any, table: Any) -> No
 
 def test_run_is_closed_once(lab: Any) -> None:
     run_id = open_run(lab, "nass")
-    first = pipeline.close_run(lab.engine, run_id)
-    assert pipeline.close_run(lab.engine, run_id) == first
+    first = close_run(lab.engine, run_id)
+    assert close_run(lab.engine, run_id) == first
 
 
 def test_receipt_adds_up(lab: Any, table: Any) -> None:
@@ -81,18 +82,18 @@ def test_ledger_refuses_counts_that_do_not_add_up(lab: Any, table: Any) -> None:
 
 def test_run_left_by_a_dead_process_is_crashed(lab: Any) -> None:
     run_id = open_run(lab, "nass")
-    with pipeline.hold_run(lab.engine, run_id):
-        assert pipeline.sweep_dead_runs(lab.engine) == []
-    assert pipeline.sweep_dead_runs(lab.engine) == [run_id]
+    with hold_run(lab.engine, run_id):
+        assert sweep_dead_runs(lab.engine) == []
+    assert sweep_dead_runs(lab.engine) == [run_id]
     assert read_receipt(lab.engine, run_id).status == "crashed"
-    assert pipeline.close_run(lab.engine, run_id).status == "crashed"
+    assert close_run(lab.engine, run_id).status == "crashed"
 
 
 def test_run_that_is_about_to_take_its_lock_is_not_swept(lab: Any) -> None:
     run_id = open_run(lab, "nass")
-    assert pipeline.sweep_dead_runs(lab.engine) == []
+    assert sweep_dead_runs(lab.engine) == []
     lab.execute("UPDATE ledger_run SET started_at = now() - interval '5 minutes'")
-    assert pipeline.sweep_dead_runs(lab.engine) == [run_id]
+    assert sweep_dead_runs(lab.engine) == [run_id]
 
 
 def test_second_run_waits_and_says_for_whom(
@@ -108,12 +109,12 @@ def test_second_run_waits_and_says_for_whom(
                 told.set()
 
     def wait_in_line() -> None:
-        with pipeline.hold_run(lab.engine, second):
+        with hold_run(lab.engine, second):
             entered.set()
 
     handler = Told()
     logging.getLogger("etl").addHandler(handler)
-    with pipeline.hold_run(lab.engine, first):
+    with hold_run(lab.engine, first):
         thread = threading.Thread(target=wait_in_line)
         thread.start()
         assert told.wait(10)
@@ -128,7 +129,7 @@ def test_outdated_schema_is_refused_with_the_command(lab: Any, empty_db: Any) ->
     lab.execute("UPDATE alembic_version SET version_num = 'older'")
     for engine in (lab.engine, empty_db):
         with pytest.raises(SchemaOutdated) as caught:
-            pipeline.sweep_dead_runs(engine)
+            sweep_dead_runs(engine)
         assert caught.value.hint == "./etl migrate"
         assert caught.value.exit_code == 4
 

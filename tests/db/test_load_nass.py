@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from etl.outcome import Counts
+from etl.counts import Counts
 
 CALIFORNIA = Path(__file__).parents[3] / "shared/data/nass_california.tsv.gz"
 

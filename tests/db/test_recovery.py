@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import create_engine, event, text
 from tests.waiting import eventually
 
-from etl import pipeline
+from etl.counts import Counts
 from etl.errors import DatabaseUnavailable, EtlError
-from etl.outcome import Counts
+from etl.ledger import runs
+from etl.ledger.runs import close_run
+from etl.run.load_source import load_source
 
 
 class Killer:
@@ -33,7 +35,7 @@ class Killer:
 
 def open_run(lab: Any) -> Any:
     run_id = uuid4()
-    pipeline.open_run(
+    runs.open_run(
         lab.engine, run_id=run_id, sources=["nass"], inputs={}, trigger="test"
     )
     return run_id
@@ -50,21 +52,21 @@ def test_session_killed_in_mid_load(
     fragile = create_engine(lab.engine.url)
     killer = Killer(server, fragile, nth)
     with pytest.raises(DatabaseUnavailable) as caught:
-        pipeline.load_source(fragile, "nass", run_id=run_id, raw=revised)
+        load_source(fragile, "nass", run_id=run_id, raw=revised)
     fragile.dispose()
     assert caught.value.retryable
     assert killer.seen >= nth
     assert lab.contents() == before
-    retried = pipeline.load_source(lab.engine, "nass", run_id=run_id, raw=revised)
+    retried = load_source(lab.engine, "nass", run_id=run_id, raw=revised)
     assert retried.counts == Counts(read=238, kept=238, updated=1, unchanged=237)
-    assert pipeline.close_run(lab.engine, run_id).status == "succeeded"
+    assert close_run(lab.engine, run_id).status == "succeeded"
 
 
 def test_retry_after_a_commit_that_was_not_answered(lab: Any, table: Any) -> None:
     """The load was committed, but its caller never heard; it tries again."""
     run_id, raw = open_run(lab), lab.file(table.text())
-    first = pipeline.load_source(lab.engine, "nass", run_id=run_id, raw=raw)
-    again = pipeline.load_source(lab.engine, "nass", run_id=run_id, raw=raw)
+    first = load_source(lab.engine, "nass", run_id=run_id, raw=raw)
+    again = load_source(lab.engine, "nass", run_id=run_id, raw=raw)
     assert again == first
     assert again.counts.inserted == 238
 
@@ -84,9 +86,9 @@ def test_connection_lost_at_commit(lab: Any, table: Any, loaded_before: bool) ->
 
     event.listen(fragile, "commit", commit_and_lose)
     with pytest.raises(DatabaseUnavailable):
-        pipeline.load_source(fragile, "nass", run_id=run_id, raw=raw)
+        load_source(fragile, "nass", run_id=run_id, raw=raw)
     fragile.dispose()
-    receipt = pipeline.close_run(lab.engine, run_id)
+    receipt = close_run(lab.engine, run_id)
     assert receipt.status == "succeeded"
     assert receipt.sources["nass"].same_input == loaded_before
 
@@ -131,20 +133,16 @@ def test_role_that_may_not_switch_triggers_off(
     lab.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
     plain = create_engine(lab.engine.url.set(username="plain"))
     run_id = open_run(lab)
-    receipt = pipeline.load_source(
-        plain, "nass", run_id=run_id, raw=lab.file(table.text())
-    )
+    receipt = load_source(plain, "nass", run_id=run_id, raw=lab.file(table.text()))
     plain.dispose()
     assert receipt.counts.inserted == 238
 
 
 def test_nothing_is_loaded_under_a_run_that_has_ended(lab: Any, table: Any) -> None:
     run_id = open_run(lab)
-    pipeline.close_run(lab.engine, run_id)
+    close_run(lab.engine, run_id)
     with pytest.raises(EtlError, match="nothing may be loaded"):
-        pipeline.load_source(
-            lab.engine, "nass", run_id=run_id, raw=lab.file(table.text())
-        )
+        load_source(lab.engine, "nass", run_id=run_id, raw=lab.file(table.text()))
     assert lab.one("SELECT count(*) FROM core_nass__value") == 0
 
 
@@ -166,11 +164,11 @@ def test_session_killed_inside_a_statement(
         killer = threading.Thread(target=kill_who_waits, args=(owner, other))
         killer.start()
         with pytest.raises(DatabaseUnavailable):
-            pipeline.load_source(fragile, "nass", run_id=run_id, raw=revised)
+            load_source(fragile, "nass", run_id=run_id, raw=revised)
         killer.join()
     fragile.dispose()
     assert lab.contents() == before
-    retried = pipeline.load_source(lab.engine, "nass", run_id=run_id, raw=revised)
+    retried = load_source(lab.engine, "nass", run_id=run_id, raw=revised)
     assert retried.counts == Counts(
         read=238, kept=238, inserted=1, updated=1, unchanged=236
     )

@@ -15,8 +15,8 @@ from typing import Any
 
 from tests.docker.pixi_tasks import Tasks
 
-from ci.local.home import Home
-from ci.settings import variable_names
+from ci.host.home import Home
+from ci.stack.settings import variable_names
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LEFT_OUT = (".git", ".etl", ".pixi", ".env", "__pycache__", "*_cache", "*.egg-info")
@@ -34,7 +34,7 @@ def copy_checkout(target: Path) -> Path:
     shutil.copy(target / "requirements.lock", programs.parent / "synced.lock")
     shutil.copy(target / "pixi.toml", programs.parent / "synced.toml")
     code = f"{target}/ci/src:{target}/src"
-    start = "from ci.cli import main; main()"
+    start = "from ci.cli.main import main; main()"
     program = programs / "etl"
     program.write_text(
         f'#!/bin/sh\nPYTHONPATH={code} exec {sys.executable} -c "{start}" "$@"\n'

@@ -11,24 +11,24 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from ci import images
+from ci.cli.engines import addressed, new_engine
 from ci.docker.compose import MOUNTED, env_text, render
 from ci.docker.image import inputs_digest, read_images
-from ci.docker.place import CREDENTIALS, Folder, Place, settle
-from ci.engines import addressed, new_engine
-from ci.env_file import find_env_file
-from ci.errors import ConfigError, UsageError
-from ci.local.home import Home
-from ci.reference import compose_file
-from ci.settings import Secret, Settings
-from ci.units import Job, Runtime, Service, SqlProbe, Stack
+from ci.docker.layout import CREDENTIALS, DockerLayout, Folder, settle
+from ci.docsgen.reference import compose_file
+from ci.host.env_file import find_env_file
+from ci.host.home import Home
+from ci.stack import images
+from ci.stack.errors import InvalidSetting, UsageError
+from ci.stack.model import Job, Runtime, Service, SqlProbe, Stack
+from ci.stack.settings import Secret, StackSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PORTS = {"sql": 5433, "http": 4201}
 IMAGES = {Runtime.PIPELINE: "pipeline:1", Runtime.POSTGRES: images.POSTGRES}
 
 
-def place(home: Path, settings: Settings) -> Place:
+def place(home: Path, settings: StackSettings) -> DockerLayout:
     """Settle a stack without choosing ports."""
     return settle(Folder(Home(home)), CHECKOUT, settings, PORTS)
 
@@ -41,7 +41,7 @@ def services(files: Mapping[str, str]) -> dict[str, Any]:
 def test_every_unit_is_there_with_its_command_needs_and_variables(
     tmp_path: Path,
 ) -> None:
-    at = place(tmp_path, Settings())
+    at = place(tmp_path, StackSettings())
     files = render(at, IMAGES)
     entries = services(files)
     assert list(entries) == list(at.stack.units)
@@ -61,7 +61,7 @@ def test_every_unit_is_there_with_its_command_needs_and_variables(
 def test_only_services_and_what_they_wait_for_start_by_themselves(
     tmp_path: Path,
 ) -> None:
-    entries = services(render(place(tmp_path, Settings()), IMAGES))
+    entries = services(render(place(tmp_path, StackSettings()), IMAGES))
     unasked = {name for name, entry in entries.items() if "profiles" not in entry}
     assert unasked == {"db", "setup-db", "prefect-server", "prefect-worker"}
 
@@ -70,7 +70,7 @@ def test_the_page_shows_what_starts_by_itself_as_it_is_rendered(
     tmp_path: Path,
 ) -> None:
     shown = yaml.safe_load(compose_file().replace("$$", "$"))["services"]
-    entries = services(render(place(tmp_path, Settings()), IMAGES))
+    entries = services(render(place(tmp_path, StackSettings()), IMAGES))
     assert shown.keys() == {n for n, e in entries.items() if "profiles" not in e}
     for name, entry in shown.items():
         for field in ("command", "depends_on", "healthcheck", "container_name"):
@@ -80,7 +80,7 @@ def test_the_page_shows_what_starts_by_itself_as_it_is_rendered(
 
 
 def test_no_secret_is_in_the_compose_file(tmp_path: Path) -> None:
-    settings = Settings(
+    settings = StackSettings(
         postgres_password=Secret("canary-1f"), usda_nass_api_key=Secret("canary-2f")
     )
     files = render(place(tmp_path, settings), IMAGES)
@@ -98,17 +98,17 @@ def test_values_arrive_as_they_are(value: str, tmp_path: Path) -> None:
 
 
 def test_ports_are_this_machines_alone_unless_asked_otherwise(tmp_path: Path) -> None:
-    entries = services(render(place(tmp_path, Settings()), IMAGES))
+    entries = services(render(place(tmp_path, StackSettings()), IMAGES))
     (port,) = entries["prefect-server"]["ports"]
     assert (port["host_ip"], port["published"]) == ("127.0.0.1", "4201")
-    opened = Settings(prefect_server_api_host="0.0.0.0")
+    opened = StackSettings(prefect_server_api_host="0.0.0.0")
     entries = services(render(place(tmp_path, opened), IMAGES))
     assert entries["prefect-server"]["ports"][0]["host_ip"] == "0.0.0.0"
     assert entries["db"]["ports"][0]["host_ip"] == "127.0.0.1"
 
 
 def test_code_is_mounted_from_the_checkout_and_must_be_there(tmp_path: Path) -> None:
-    entries = services(render(place(tmp_path, Settings()), IMAGES))
+    entries = services(render(place(tmp_path, StackSettings()), IMAGES))
     mounts = {one["target"]: one for one in entries["prefect-worker"]["volumes"]}
     for name, writable in MOUNTED.items():
         assert (CHECKOUT / name).exists()
@@ -122,14 +122,14 @@ def test_a_credentials_file_is_mounted_where_the_worker_is_told_to_look(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "mine.json"
-    with pytest.raises(ConfigError, match="does not exist"):
-        place(tmp_path, Settings(credentials_path=str(file)))
+    with pytest.raises(InvalidSetting, match="does not exist"):
+        place(tmp_path, StackSettings(credentials_path=str(file)))
     file.mkdir()
-    with pytest.raises(ConfigError, match="is a folder"):
-        place(tmp_path, Settings(credentials_path=str(file)))
+    with pytest.raises(InvalidSetting, match="is a folder"):
+        place(tmp_path, StackSettings(credentials_path=str(file)))
     file.rmdir()
     file.write_text("{}")
-    at = place(tmp_path, Settings(credentials_path=str(file)))
+    at = place(tmp_path, StackSettings(credentials_path=str(file)))
     assert (
         at.stack.units["prefect-worker"].environment["CREDENTIALS_PATH"] == CREDENTIALS
     )
@@ -145,7 +145,7 @@ def test_a_credentials_file_is_mounted_where_the_worker_is_told_to_look(
 def test_a_new_service_is_rendered_without_a_change_of_the_engine(
     tmp_path: Path,
 ) -> None:
-    at = place(tmp_path, Settings())
+    at = place(tmp_path, StackSettings())
     cache = Service(
         name="cache", summary="", command=("cache", "$x"), probe=SqlProbe("postgres")
     )
@@ -189,7 +189,7 @@ def test_commands_in_messages_name_the_engine_that_they_are_for(
 
 def test_an_unknown_engine_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the engines are local, docker"):
-        new_engine("podman", CHECKOUT, Home(tmp_path), Settings())
+        new_engine("podman", CHECKOUT, Home(tmp_path), StackSettings())
 
 
 def test_two_env_files_are_one_too_many(tmp_path: Path) -> None:
@@ -199,5 +199,5 @@ def test_two_env_files_are_one_too_many(tmp_path: Path) -> None:
     second.write_text("")
     assert find_env_file(tmp_path) == second
     (tmp_path / ".env").write_text("")
-    with pytest.raises(ConfigError, match="two files"):
+    with pytest.raises(InvalidSetting, match="two files"):
         find_env_file(tmp_path)

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ci import images, inside
-from ci.generate import outdated
+from ci.docsgen.generate import outdated
+from ci.inside import places
+from ci.stack import images
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TEXT = (CHECKOUT / "Dockerfile").read_text()
@@ -33,7 +34,7 @@ def test_hadolint_finds_nothing() -> None:
 
 
 def test_generated_files_hold_what_they_should() -> None:
-    """Among them the images: the Dockerfile's defaults are those of ci.images."""
+    """Among them the images: the Dockerfile's defaults are those of ci.stack.images."""
     assert outdated(CHECKOUT) == {}
 
 
@@ -64,13 +65,13 @@ def test_every_download_has_a_cache_and_every_wheel_a_hash() -> None:
 
 def test_the_runtime_is_an_ordinary_user_with_everything_on_its_path() -> None:
     runtime = stage("runtime")
-    assert f"USER {inside.USER}" in runtime
+    assert f"USER {places.USER}" in runtime
     assert "PATH=/app/.pixi/envs/etl/bin:$PATH" in runtime
     assert 'ENTRYPOINT ["/shell-hook.sh"]' in runtime
     assert "HEALTHCHECK" in runtime
-    for folder in (inside.RAW, inside.PREFECT_HOME):
+    for folder in (places.RAW, places.PREFECT_HOME):
         assert folder in runtime
-    assert f"WORKDIR {inside.CODE}" in runtime
+    assert f"WORKDIR {places.CODE}" in runtime
 
 
 def test_the_context_is_an_allow_list_of_files_that_are_there() -> None:

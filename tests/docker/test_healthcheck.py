@@ -13,13 +13,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ci.healthcheck import command, from_elsewhere
-from ci.inside import endpoints
-from ci.settings import Settings
-from ci.stack import describe
-from ci.units import HttpProbe, SqlProbe, WorkerProbe
+from ci.inside.healthcheck import command, from_elsewhere
+from ci.inside.places import endpoints
+from ci.stack.model import HttpProbe, SqlProbe, WorkerProbe
+from ci.stack.services import describe
+from ci.stack.settings import StackSettings
 
-STACK = describe(Settings(), endpoints(password="word", browser_api_url="http://x/api"))
+STACK = describe(
+    StackSettings(), endpoints(password="word", browser_api_url="http://x/api")
+)
 
 
 @dataclass
@@ -72,7 +74,7 @@ def api() -> Iterator[Api]:
 
 def ask(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a health check as a container does."""
-    program = [sys.executable, "-m", "ci.healthcheck"]
+    program = [sys.executable, "-m", "ci.inside.healthcheck"]
     return subprocess.run(
         [*program, *words], env=environment, capture_output=True, text=True, check=False
     )

@@ -234,7 +234,7 @@ def scheduled_each_minute(site: Site) -> Iterator[None]:
 @pytest.mark.rows(64, 86)
 def test_an_edit_of_flow_code_is_used_by_the_next_run(site: Site) -> None:
     undo = site.edit(
-        "src/etl/flows/outcome.py", " sources loaded", " sources loaded as edited"
+        "src/etl/flows/run_result.py", " sources loaded", " sources loaded as edited"
     )
     try:
         run = site.json("run-etl")["data"]["flow_run"]["id"]

@@ -14,13 +14,13 @@ import yaml
 from tests.docker.conftest import ON_DOCKER
 from tests.docker.site import Site
 
+from ci.cli.progress import StartProgress
 from ci.docker import engine as module
 from ci.docker.engine import DockerEngine
 from ci.docker.image import read_images
-from ci.env_file import find_env_file
-from ci.local.home import Home
-from ci.progress import Progress
-from ci.settings import read_settings
+from ci.host.env_file import find_env_file
+from ci.host.home import Home
+from ci.stack.settings import read_settings
 
 pytestmark = pytest.mark.timeout(900)  # a first stack builds its image
 
@@ -214,7 +214,7 @@ def test_a_port_that_is_taken_at_the_last_moment_is_replaced(
         return choices[-1]
 
     monkeypatch.setattr(module, "choose_ports", too_early)
-    status = engine.up(Progress(StringIO()))
+    status = engine.up(StartProgress(StringIO()))
     assert {unit["status"] for unit in status.units[:4]} == {"ready", "completed"}
     assert choices[0]["sql"] == taken != choices[1]["sql"]
     assert site.sql("SELECT 1") == "1"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.docker.pixi_tasks import Tasks
 
-from ci.settings import read_env_file, read_settings, variable_names
+from ci.stack.settings import read_env_file, read_settings, variable_names
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TASKS = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from ci.sbom import bill, conda_packages, debian_packages, python_packages
+from ci.inside.sbom import bill, conda_packages, debian_packages, python_packages
 
 
 def test_what_dpkg_has_removed_is_not_listed(tmp_path: Path) -> None:

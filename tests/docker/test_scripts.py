@@ -11,11 +11,11 @@ import pytest
 from tests.conftest import Server
 from tests.waiting import eventually
 
-from ci.cluster import ensure_sql
-from ci.units import Cluster
+from ci.inside.cluster import ensure_sql
+from ci.stack.model import Cluster
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SCRIPTS = CHECKOUT / "ci" / "src" / "ci" / "scripts"
+SCRIPTS = CHECKOUT / "ci" / "src" / "ci" / "inside" / "scripts"
 
 
 def init(*words: str) -> subprocess.Popen[str]:

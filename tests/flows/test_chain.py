@@ -55,7 +55,7 @@ def test_the_packages_ordinary_log_lines_are_in_the_run_and_in_the_progress(
     )[0]
     wanted = {"logs": {"flow_run_id": {"any_": [flow_run["id"]]}}}
     logs = chain.api("POST", "/logs/filter", wanted)
-    lines = [line["message"] for line in logs if line["name"] == "etl.loading"]
+    lines = [line["message"] for line in logs if line["name"] == "etl.run.load_source"]
     assert any(line.startswith("geography: 60 read, 60 kept") for line in lines)
     assert all(line in run.err for line in lines)
 

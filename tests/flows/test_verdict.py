@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from etl.flows.verdict import verdict
-from etl.report.receipt import (
+from etl.ledger.receipt import (
     ErrorReceipt,
     RunReceipt,
     RunStatus,

@@ -52,7 +52,13 @@ def test_types() -> None:
 
 
 def test_shell_scripts() -> None:
-    folders = ("", ".ci/", ".githooks/", "ci/src/ci/scripts/", "tests/docker/machine/")
+    folders = (
+        "",
+        ".ci/",
+        ".githooks/",
+        "ci/src/ci/inside/scripts/",
+        "tests/docker/machine/",
+    )
     entries = [one for folder in folders for one in (CHECKOUT / folder).iterdir()]
     scripts = [str(one) for one in entries if one.is_file() and is_shell(one)]
     assert str(CHECKOUT / "etl") in scripts

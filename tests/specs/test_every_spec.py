@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine
 
-from etl import pipeline
 from etl.extract.raw_store import RawFile, RawStore
+from etl.ledger.runs import close_run, open_run
 from etl.models.registry import metadata
+from etl.run.load_source import load_source
 from etl.specs.registry import SOURCES, dependencies, load_order
 from etl.specs.rules import Reference
 from etl.specs.spec import SourceSpec
@@ -111,11 +112,11 @@ def test_sample_loads_whole_and_again_without_change(
     store = RawStore(tmp_path / "raw")
     for _ in range(2):
         run_id, names = uuid4(), list(dependencies([*spec.depends_on, spec.name]))
-        pipeline.open_run(db, run_id=run_id, sources=names, inputs={}, trigger="test")
+        open_run(db, run_id=run_id, sources=names, inputs={}, trigger="test")
         for name in names:
-            receipt = pipeline.load_source(
+            receipt = load_source(
                 db, name, run_id=run_id, raw=sample(SOURCES[name], store), reload=True
             )
-        assert pipeline.close_run(db, run_id).status == "succeeded"
+        assert close_run(db, run_id).status == "succeeded"
     assert receipt.counts.read == receipt.counts.unchanged > 0
     assert receipt.counts.rejected == 0

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from ci.host.home import Home
 from ci.local.guard import sweep
-from ci.local.home import Home
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "etl"

@@ -19,7 +19,7 @@ import pytest
 from tests.stack.conftest import Program
 from tests.waiting import eventually
 
-from ci.local.home import Home
+from ci.host.home import Home
 
 # What a load leaves, without what differs from run to run.
 FINGERPRINT = """
@@ -115,7 +115,7 @@ def kill(victim: str, etl: Program, run: subprocess.Popen[str]) -> None:
             "server": "prefect server start",
             "worker": "etl.flows.worker",
             "flow": "prefect.engine",
-            "supervisor": "ci.local.supervisor",
+            "supervisor": "ci.local.daemon",
         }[victim]
         pid = by_command(etl.home, words)()
     os.kill(pid, signal.SIGKILL)

@@ -13,7 +13,7 @@ import pytest
 from tests.stack.conftest import Program
 from tests.waiting import eventually
 
-from ci.local.home import Home
+from ci.host.home import Home
 from ci.local.processes import Identity, marked
 
 ORPHANS_GONE_WITHIN_S = 5.0
@@ -183,7 +183,7 @@ def test_kill_9_of_the_supervisor_leaves_no_orphan_and_up_works_again(
     etl: Program,
 ) -> None:
     etl("up")
-    supervisor = next(p for p in processes(etl.home) if "supervisor" in command(p.pid))
+    supervisor = next(p for p in processes(etl.home) if "ci.local.daemon" in command(p.pid))
     os.kill(supervisor.pid, signal.SIGKILL)
     assert not wait_gone(etl.home)
     etl("up")

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from ci.errors import PortTaken
-from ci.local.ports import LOOPBACK, choose
-from ci.units import Port
+from ci.host.ports import LOOPBACK, choose
+from ci.stack.errors import PortTaken
+from ci.stack.model import Port
 
 
 def test_a_chosen_port_is_chosen_by_nobody_else_before_anyone_listens() -> None:

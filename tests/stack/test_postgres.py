@@ -13,25 +13,25 @@ import psycopg
 import pytest
 from tests.stack.conftest import CHECKOUT
 
-from ci.errors import PrerequisiteMissing
-from ci.local.home import Home
+from ci.host.home import Home
 from ci.local.launch import Launcher
-from ci.local.place import settle
+from ci.local.layout import settle
 from ci.local.postgres import Postgres, find_binaries, run_as
 from ci.local.processes import working_in
-from ci.local.supervise import Supervisor
-from ci.settings import Secret, Settings
-from ci.stack import describe
+from ci.local.supervisor import Supervisor
+from ci.stack.errors import PrerequisiteMissing
+from ci.stack.services import describe
+from ci.stack.settings import Secret, StackSettings
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
 async def database(
-    home: Home, settings: Settings | None = None
+    home: Home, settings: StackSettings | None = None
 ) -> AsyncIterator[Supervisor]:
     """The stack's own database service, alone."""
-    settings = settings or Settings()
+    settings = settings or StackSettings()
     place = settle(home, settings)
     stack = describe(settings, place.endpoints)
     launcher = Launcher(CHECKOUT, home, place.postgres)
@@ -62,7 +62,7 @@ async def test_both_databases_exist_and_belong_to_a_plain_role(home: Home) -> No
 
 async def test_tcp_wants_the_password_and_only_loopback_listens(home: Home) -> None:
     async with database(
-        home, Settings(postgres_password=Secret("right"))
+        home, StackSettings(postgres_password=Secret("right"))
     ) as supervisor:
         port = supervisor.launcher.postgres.port
         login = {"host": "127.0.0.1", "port": port, "user": "biocirv_user"}
@@ -80,7 +80,7 @@ async def test_tcp_wants_the_password_and_only_loopback_listens(home: Home) -> N
 async def test_a_changed_password_is_applied_at_the_next_start(home: Home) -> None:
     for word in ("first", "second"):
         async with database(
-            home, Settings(postgres_password=Secret(word))
+            home, StackSettings(postgres_password=Secret(word))
         ) as supervisor:
             psycopg.connect(
                 host="127.0.0.1",
@@ -132,11 +132,11 @@ async def test_a_pid_file_that_names_a_stranger_is_set_aside_and_the_stranger_li
 
 
 async def test_a_server_left_by_a_killed_supervisor_is_ended_first(home: Home) -> None:
-    place = settle(home, Settings())
+    place = settle(home, StackSettings())
     async with database(home):
         pass
     launch = Launcher(CHECKOUT, home, place.postgres).service(
-        describe(Settings(), place.endpoints).services["db"]
+        describe(StackSettings(), place.endpoints).services["db"]
     )
     orphan = await anyio.open_process(
         launch.command,

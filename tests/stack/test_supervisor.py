@@ -10,17 +10,17 @@ import anyio
 import pytest
 from tests.stack.conftest import CHECKOUT
 
-from ci.errors import UnitFailed
-from ci.local.home import Home
+from ci.host.home import Home
+from ci.host.ports import choose, is_free
 from ci.local.launch import Launcher
-from ci.local.place import settle
-from ci.local.ports import choose, is_free
+from ci.local.layout import settle
 from ci.local.processes import marked
 from ci.local.state import State
-from ci.local.supervise import Supervisor
-from ci.settings import Settings
-from ci.stack import describe
-from ci.units import Condition, HttpProbe, Job, Port, Service, Stack
+from ci.local.supervisor import Supervisor
+from ci.stack.errors import UnitFailed
+from ci.stack.model import Condition, HttpProbe, Job, Port, Service, Stack
+from ci.stack.services import describe
+from ci.stack.settings import StackSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +48,7 @@ def supervisor(
     home: Home, *units: Service | Job, seen: list[State] | None = None
 ) -> Supervisor:
     """A supervisor of a stack made of these units."""
-    place = settle(home, Settings())
+    place = settle(home, StackSettings())
     launcher = Launcher(CHECKOUT, home, place.postgres)
     note = (
         (lambda state: seen.append(replace(state)))
@@ -63,8 +63,8 @@ async def test_a_service_added_to_the_real_stack_is_run_without_any_other_change
     home: Home,
 ) -> None:
     """Adding a service touches the description alone."""
-    place = settle(home, Settings())
-    stack = describe(Settings(), place.endpoints)
+    place = settle(home, StackSettings())
+    stack = describe(StackSettings(), place.endpoints)
     dummy = web("dummy", needs={"db": Condition.HEALTHY})
     grown = Stack({**stack.units, dummy.name: dummy})
     launcher = Launcher(CHECKOUT, home, place.postgres)

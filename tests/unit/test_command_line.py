@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ci.cli import VERBS, parse
-from ci.errors import ConfigError, UsageError
-from ci.output import Result, failed, read_job_output, write
-from ci.progress import Progress
-from ci.verbs import HANDLERS, absolute
+from ci.cli.main import VERBS, parse
+from ci.cli.output import Result, failed, read_job_output, write
+from ci.cli.progress import StartProgress
+from ci.cli.verbs import HANDLERS, absolute
+from ci.stack.errors import InvalidSetting, UsageError
 
 
 def test_every_verb_has_a_handler() -> None:
@@ -64,9 +64,9 @@ def test_an_input_is_checked_and_made_absolute_before_anything_starts(
     assert absolute("nass=a=b.tsv") == f"nass={tmp_path}/a=b.tsv"
     assert absolute("nass=sample") == "nass=sample"
     assert absolute("nass=api:year=2020") == "nass=api:year=2020"
-    with pytest.raises(ConfigError, match="does not exist"):
+    with pytest.raises(InvalidSetting, match="does not exist"):
         absolute("nass=missing.tsv")
-    with pytest.raises(ConfigError, match="is a folder"):
+    with pytest.raises(InvalidSetting, match="is a folder"):
         absolute(f"nass={tmp_path}")
     with pytest.raises(UsageError, match="SOURCE=FILE"):
         absolute("missing.tsv")
@@ -111,7 +111,7 @@ def test_a_job_s_result_becomes_the_verb_s() -> None:
 
 def test_progress_is_plain_lines_where_nothing_can_be_redrawn() -> None:
     stream = io.StringIO()
-    progress = Progress(stream)
+    progress = StartProgress(stream)
     state = {
         "name": "db",
         "status": "starting",
@@ -132,7 +132,7 @@ def test_progress_is_plain_lines_where_nothing_can_be_redrawn() -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from ci.cli import main\n"
+        "from ci.cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'anyio', 'httpx', 'prefect', 'polars', 'rich', 'sqlalchemy'}\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from etl.errors import ConfigError
-from etl.extract.inputs import fetch, stage_input
+from etl.extract.inputs import fetch, store_input
 from etl.extract.raw_store import RawStore
 from etl.settings import Settings
 from etl.specs.registry import SOURCES, require_source
@@ -27,9 +27,9 @@ def test_file_becomes_a_raw_file(settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "some figures.tsv"
     file.write_bytes(b"content")
     sha256 = hashlib.sha256(b"content").hexdigest()
-    staged = stage_input(str(file), settings)
+    staged = store_input(str(file), settings)
     assert staged == f"raw:{sha256}:some figures.tsv"
-    assert stage_input(staged, settings) == staged
+    assert store_input(staged, settings) == staged
     file.unlink()
     raw = fetch(SOURCES["nass"], staged, settings)
     assert (raw.sha256, raw.name, raw.size_bytes) == (sha256, "some figures.tsv", 7)
@@ -38,7 +38,7 @@ def test_file_becomes_a_raw_file(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["sample", "api", "api:commodity_desc=ALMONDS"])
 def test_other_inputs_stay_as_they_are(settings: Settings, value: str) -> None:
-    assert stage_input(value, settings) == value
+    assert store_input(value, settings) == value
 
 
 def test_sample(settings: Settings) -> None:
@@ -49,7 +49,7 @@ def test_sample(settings: Settings) -> None:
 @pytest.mark.parametrize("path", ["nowhere.tsv", "."])
 def test_path_that_is_no_file(settings: Settings, tmp_path: Path, path: str) -> None:
     with pytest.raises(ConfigError, match="cannot read") as caught:
-        stage_input(str(tmp_path / path), settings)
+        store_input(str(tmp_path / path), settings)
     assert caught.value.hint
 
 
@@ -67,7 +67,7 @@ def test_text_that_is_no_input(settings: Settings, value: str) -> None:
 @pytest.mark.parametrize("value", ["api:key=SECRET", "api:KEY=x&year=2022", "api:year"])
 def test_key_is_never_part_of_an_input(settings: Settings, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        stage_input(value, settings)
+        store_input(value, settings)
     assert "SECRET" not in str(caught.value)
 
 

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from etl.errors import DataError
+from etl.readers.read import quote_lines, read_batches
 from etl.rejects import LINE
 from etl.specs.spec import Column, SourceSpec, TableSpec
-from etl.validate.read import quote_lines, read_batches
 
 FACTS = TableSpec(name="t", kind="facts", key=("a",), columns=("b", "c"))
 SPEC = SourceSpec(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from etl.outcome import Check, Counts
-from etl.report.receipt import ErrorReceipt, RejectReceipt, RunReceipt, SourceReceipt
+from etl.counts import Check, Counts
+from etl.ledger.receipt import ErrorReceipt, RejectReceipt, RunReceipt, SourceReceipt
 from etl.report.render import as_markdown, as_text
 
 RUN_ID = UUID(int=7)

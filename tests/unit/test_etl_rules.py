@@ -9,10 +9,10 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from etl.readers.batch import Batch
 from etl.rejects import no_rejects
 from etl.specs.nass import FLAGS, SPEC
 from etl.specs.rules import Number, Year
-from etl.validate.batch import Batch
 from etl.validate.rules import faults_of, judge
 
 NUMBER = Number("value", FLAGS, low=-1e15, high=1e15)

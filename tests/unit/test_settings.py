@@ -1,4 +1,4 @@
-"""Settings: read, typed, derived, and contradictions reported."""
+"""StackSettings: read, typed, derived, and contradictions reported."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from ci.errors import ConfigError
-from ci.local.place import digest
-from ci.settings import Secret, Settings, read_settings, secret_names, variable_names
+from ci.local.layout import digest
+from ci.stack.errors import InvalidSetting
+from ci.stack.settings import (
+    Secret,
+    StackSettings,
+    read_settings,
+    secret_names,
+    variable_names,
+)
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def test_the_example_works_unedited_and_names_every_variable() -> None:
     example = CHECKOUT / ".env.example"
-    assert read_settings({}, example) == Settings()
+    assert read_settings({}, example) == StackSettings()
     named = {
         line.split("=")[0]
         for line in example.read_text().splitlines()
@@ -48,7 +54,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 def test_a_malformed_value_names_variable_and_rule(
     name: str, value: str, said: str
 ) -> None:
-    with pytest.raises(ConfigError, match=re.escape(said)) as failure:
+    with pytest.raises(InvalidSetting, match=re.escape(said)) as failure:
         read_settings({name: value})
     assert name in str(failure.value)
     assert "the environment" in failure.value.hint
@@ -88,7 +94,7 @@ def test_a_malformed_value_names_variable_and_rule(
 def test_a_contradiction_names_both_sides(
     environment: dict[str, str], both: tuple[str, str]
 ) -> None:
-    with pytest.raises(ConfigError) as failure:
+    with pytest.raises(InvalidSetting) as failure:
         read_settings(environment)
     assert both[0] in str(failure.value)
     assert both[1] in str(failure.value)
@@ -97,7 +103,7 @@ def test_a_contradiction_names_both_sides(
 
 def test_a_url_with_another_host_is_a_database_brought_in() -> None:
     url = "postgresql://reader:word@warehouse.example.org/figures"
-    with pytest.raises(ConfigError, match="where Prefect's own database is"):
+    with pytest.raises(InvalidSetting, match="where Prefect's own database is"):
         read_settings({"DATABASE_URL": url})
     prefect = "postgresql://reader:word@warehouse.example.org/prefect"
     settings = read_settings(
@@ -114,9 +120,9 @@ def test_a_misspelt_name_in_the_file_is_an_error_and_a_foreign_one_is_not(
 ) -> None:
     file = tmp_path / ".env"
     file.write_text("MY_OWN_FLAG=1\n")
-    assert read_settings({}, file) == Settings()
+    assert read_settings({}, file) == StackSettings()
     file.write_text("POSTGRES_PASWORD=x\n")
-    with pytest.raises(ConfigError, match="did you mean POSTGRES_PASSWORD"):
+    with pytest.raises(InvalidSetting, match="did you mean POSTGRES_PASSWORD"):
         read_settings({}, file)
 
 
@@ -129,6 +135,6 @@ def test_secrets_never_show() -> None:
 
 
 def test_a_changed_secret_changes_the_digest() -> None:
-    assert digest(Settings(postgres_password=Secret("a"))) != digest(
-        Settings(postgres_password=Secret("b"))
+    assert digest(StackSettings(postgres_password=Secret("a"))) != digest(
+        StackSettings(postgres_password=Secret("b"))
     )

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from ci.errors import UsageError
-from ci.settings import Secret, Settings
-from ci.stack import describe
-from ci.units import Condition, Endpoints, Service, Stack
+from ci.stack.errors import UsageError
+from ci.stack.model import Condition, Endpoints, Service, Stack
+from ci.stack.services import describe
+from ci.stack.settings import Secret, StackSettings
 
 AT = Endpoints(
     database_host="/run/etl",
@@ -25,8 +25,8 @@ AT = Endpoints(
 )
 
 
-def stack(settings: Settings | None = None, at: Endpoints = AT) -> Stack:
-    return describe(settings or Settings(), at)
+def stack(settings: StackSettings | None = None, at: Endpoints = AT) -> Stack:
+    return describe(settings or StackSettings(), at)
 
 
 def test_it_has_the_services_and_jobs_of_the_seed_document() -> None:
@@ -57,14 +57,14 @@ def test_an_unknown_unit_is_a_usage_error_that_lists_the_known_ones() -> None:
 def test_inside_a_stack_of_containers_the_port_of_the_host_never_appears() -> None:
     """POSTGRES_PORT is the host's port; inside, the database is always on its own."""
     inside = replace(AT, database_host="db", password="p@ss/word")
-    units = stack(Settings(postgres_port=5433), inside).units
+    units = stack(StackSettings(postgres_port=5433), inside).units
     url = "postgresql+psycopg://biocirv_user:p%40ss%2Fword@db:5432/biocirv_db"
     assert units["setup-db"].environment["DATABASE_URL"] == url
     assert "5433" not in str(units["prefect-server"].environment)
 
 
 def test_a_socket_needs_no_password_in_any_url() -> None:
-    units = stack(Settings(postgres_password=Secret("canary-7f3a"))).units
+    units = stack(StackSettings(postgres_password=Secret("canary-7f3a"))).units
     assert "canary-7f3a" not in str(units)
     url = "postgresql+asyncpg://biocirv_user@/prefect_db?host=/run/etl&port=5432"
     server = units["prefect-server"].environment
@@ -72,13 +72,13 @@ def test_a_socket_needs_no_password_in_any_url() -> None:
 
 
 def test_the_key_of_a_source_reaches_the_worker_alone() -> None:
-    units = stack(Settings(usda_nass_api_key=Secret("canary-7f3a"))).units
+    units = stack(StackSettings(usda_nass_api_key=Secret("canary-7f3a"))).units
     told = [u.name for u in units.values() if "canary-7f3a" in str(u.environment)]
     assert told == ["prefect-worker"]
 
 
 def test_no_secret_is_in_any_command_line() -> None:
-    settings = Settings(
+    settings = StackSettings(
         usda_nass_api_key=Secret("canary-7f3a"), postgres_password=Secret("canary-7f3a")
     )
     for unit in stack(settings, replace(AT, password="canary-7f3a")).units.values():
@@ -89,7 +89,7 @@ def test_a_database_brought_in_takes_the_place_of_our_own() -> None:
     url = Secret("postgresql+psycopg://reader:word@warehouse.example.org/figures")
     prefect = Secret("postgresql+asyncpg://reader:word@warehouse.example.org/prefect")
     brought = stack(
-        Settings(database_url=url, prefect_api_database_connection_url=prefect)
+        StackSettings(database_url=url, prefect_api_database_connection_url=prefect)
     )
     assert "db" not in brought.units
     assert all("db" not in unit.needs for unit in brought.units.values())
@@ -101,7 +101,9 @@ def test_postgres_own_programs_reach_a_database_brought_in() -> None:
         "postgresql+psycopg://me:p%40ss@pond.example.org:6/figures?sslmode=require"
     )
     prefect = Secret("postgresql+asyncpg://me:p%40ss@pond.example.org:6/prefect")
-    settings = Settings(database_url=url, prefect_api_database_connection_url=prefect)
+    settings = StackSettings(
+        database_url=url, prefect_api_database_connection_url=prefect
+    )
     brought = stack(settings).units
     assert brought["dump"].environment == {
         "PGHOST": "pond.example.org",
@@ -129,7 +131,7 @@ def test_whoever_reads_or_stores_raw_files_shares_one_volume() -> None:
 
 
 def test_changed_names_reach_every_place_that_uses_them() -> None:
-    settings = Settings(
+    settings = StackSettings(
         postgres_user="someone", postgres_db="figures", prefect_work_pool_name="pond"
     )
     units = stack(settings).units
@@ -146,7 +148,7 @@ def test_changed_names_reach_every_place_that_uses_them() -> None:
 def test_the_description_imports_the_standard_library_alone() -> None:
     """A Dagger call imports it in a fresh interpreter, twice or more."""
     code = (
-        "import sys; before = set(sys.modules); import ci.stack, ci.settings\n"
+        "import sys; before = set(sys.modules); import ci.stack.services\n"
         "new = {m.split('.')[0] for m in set(sys.modules) - before}\n"
         "print(sorted(new - set(sys.stdlib_module_names)))"
     )

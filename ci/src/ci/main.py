@@ -6,11 +6,11 @@ description of the stack.
 
 from dagger import object_type
 
-from ci.module.checks import CheckFunctions
-from ci.module.databases import DatabaseFunctions
-from ci.module.migrations import MigrationFunctions
-from ci.module.runs import RunFunctions
-from ci.module.services import ServiceFunctions
+from ci.dagger.functions.checks import CheckFunctions
+from ci.dagger.functions.databases import DatabaseFunctions
+from ci.dagger.functions.migrations import MigrationFunctions
+from ci.dagger.functions.runs import RunFunctions
+from ci.dagger.functions.services import ServiceFunctions
 
 
 @object_type

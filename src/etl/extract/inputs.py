@@ -25,7 +25,7 @@ SAMPLE, API = "sample", "api"
 RAW = re.compile(r"raw:(?P<sha256>[0-9a-f]{64}):(?P<name>.+)")
 
 
-def stage_input(value: str, settings: Settings) -> str:
+def store_input(value: str, settings: Settings) -> str:
     """Turn what a user wrote into an input: a path becomes a file of the raw store.
 
     Raises:

@@ -19,7 +19,7 @@ import anyio
 from etl.flows.api import api_url, http_client, wait_until_api_answers
 from etl.flows.command import Result, run_command
 from etl.flows.deployment_file import read_deployment_file
-from etl.flows.in_step import read_in_step
+from etl.flows.deployments_current import read_in_step
 
 PREFECT_FILE = Path("prefect.yaml")
 API_WITHIN_SECONDS = 120.0

@@ -21,7 +21,7 @@ from prefect.workers.process import ProcessWorker
 
 from etl.errors import ConfigError
 from etl.flows.deployment_file import Deployment, DeploymentFile
-from etl.flows.in_step import Deployed, code_version
+from etl.flows.deployments_current import Deployed, code_version
 
 
 async def write_deployments(file: DeploymentFile) -> list[Deployed]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from prefect import State
 
-from etl.flows.account import ledger_account
 from etl.flows.command import Result, say
 from etl.flows.master import master_flow as flow
+from etl.flows.run_receipt import ledger_account
 from etl.flows.verdict import verdict
-from etl.report.receipt import RunReceipt
+from etl.ledger.receipt import RunReceipt
 from etl.report.render import as_text
 
 

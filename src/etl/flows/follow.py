@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from etl.flows.api import PrefectUnavailable
-from etl.flows.rest import FlowRun, LogLine, PrefectApi
+from etl.flows.prefect_api import FlowRun, LogLine, PrefectApi
 
 POLL_SECONDS = 0.25
 OUTAGE_SECONDS = 60.0

@@ -20,11 +20,13 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from sqlalchemy import Engine
 
-from etl import pipeline
 from etl.errors import EtlError
 from etl.flows.database import RERUN, RunCancelled, database, in_thread
 from etl.flows.logs import send_logs_to_flow_run
-from etl.report.receipt import RunReceipt
+from etl.ledger.holding import hold_run
+from etl.ledger.receipt import RunReceipt
+from etl.ledger.runs import close_run, open_run
+from etl.ledger.steps import record_blocked, record_failure
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +47,13 @@ class LedgerRun:
 
     async def record_blocked(self, source: str, culprit: str) -> None:
         """Record a source that cannot run because `culprit` failed."""
-        block = partial(pipeline.record_blocked, because=culprit)
+        block = partial(record_blocked, because=culprit)
         await in_thread(block, self.engine, self.run_id, source)
         self.open_sources.discard(source)
 
     async def close(self) -> RunReceipt:
         """Close the run with what its sources add up to."""
-        return await in_thread(pipeline.close_run, self.engine, self.run_id)
+        return await in_thread(close_run, self.engine, self.run_id)
 
 
 @asynccontextmanager
@@ -70,7 +72,7 @@ async def ledger_run(
         with ExitStack() as held:
             await in_thread(
                 partial(
-                    pipeline.open_run,
+                    open_run,
                     engine,
                     run_id=run_id,
                     sources=sources,
@@ -80,7 +82,7 @@ async def ledger_run(
             )
             try:
                 # A second run waits here; its log says for whom.
-                await in_thread(held.enter_context, pipeline.hold_run(engine, run_id))
+                await in_thread(held.enter_context, hold_run(engine, run_id))
                 yield run
             except BaseException as error:  # also a cancellation, which must be told
                 with anyio.CancelScope(shield=True):
@@ -94,8 +96,8 @@ def close_early(run: LedgerRun, error: BaseException) -> None:
         error = RunCancelled("cancelled before this source was loaded", RERUN)
     try:
         for source in sorted(run.open_sources):
-            pipeline.record_failure(run.engine, run.run_id, source, error)
-        pipeline.close_run(run.engine, run.run_id)
+            record_failure(run.engine, run.run_id, source, error)
+        close_run(run.engine, run.run_id)
     except EtlError:
         # Nobody holds the run any more, so the next sweep marks it as crashed.
         logger.warning("run %s could not be closed in the ledger", run.run_id)

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterable
 
 from prefect import State, flow
 
-from etl import pipeline
 from etl.errors import ConfigError
 from etl.extract.inputs import SAMPLE
+from etl.flows.crashed_runs import end_what_is_left
 from etl.flows.ledger import ledger_run
 from etl.flows.order import run_in_order
-from etl.flows.outcome import finish
-from etl.flows.source import load_source
-from etl.flows.sweep import end_what_is_left
+from etl.flows.run_result import finish
+from etl.flows.source import source_flow
+from etl.run.plan import plan
 
 
 @flow(
@@ -36,14 +36,14 @@ async def master_flow(
         complete: Sources whose input holds everything there is.
         reload: Load inputs even if they were loaded before.
     """
-    graph = pipeline.plan(sources)
+    graph = plan(sources)
     given = dict.fromkeys(graph, SAMPLE) | (inputs or {})
     refuse_strangers([*given, *(complete or [])], graph)
 
     async with ledger_run(list(graph), given) as run:
 
         async def load(source: str) -> bool:
-            state = await load_source(
+            state = await source_flow(
                 source,
                 given[source],
                 complete=source in (complete or []),
@@ -63,7 +63,7 @@ def refuse_strangers(named: Iterable[str], chosen: Collection[str]) -> None:
     """Refuse an input for a source that the run is not going to load."""
     strangers = sorted(set(named) - set(chosen))
     if strangers:
-        pipeline.plan(strangers)  # knows better what to say of a name that is no source
+        plan(strangers)  # knows better what to say of a name that is no source
         raise ConfigError(
             f"there is an input for {', '.join(strangers)}, "
             f"but the run loads {', '.join(chosen)} only",

@@ -23,7 +23,7 @@ from etl.errors import ConfigError, EtlError
 from etl.flows.api import api_url, work_pool_name
 from etl.flows.command import Result, progress, run_command
 from etl.flows.follow import POLL_SECONDS, Follower
-from etl.flows.rest import FlowRun, PrefectApi
+from etl.flows.prefect_api import FlowRun, PrefectApi
 from etl.flows.verdict import verdict
 
 MASTER = "master-etl/master-etl-deployment"
@@ -84,15 +84,15 @@ def flow_parameters(given: argparse.Namespace) -> dict[str, Any]:
         return {"reload": given.reload}
 
     # Only now: the registry and the settings take longer to import than a bare run.
-    from etl import pipeline
-    from etl.extract.inputs import stage_input
+    from etl.extract.inputs import store_input
+    from etl.run.plan import plan
     from etl.settings import load_settings
 
-    pipeline.plan([*named, *(source for source, _, _ in pairs)])
+    plan([*named, *(source for source, _, _ in pairs)])
     settings = load_settings()
     return {
         "sources": given.source,
-        "inputs": {source: stage_input(value, settings) for source, _, value in pairs},
+        "inputs": {source: store_input(value, settings) for source, _, value in pairs},
         "complete": given.complete,
         "reload": given.reload,
     }
@@ -143,7 +143,7 @@ def cancel(api: PrefectApi, run: FlowRun) -> None:
 
 def account(ended: FlowRun, address: str) -> Result:
     """Report a run that has ended, from the ledger."""
-    from etl.flows.account import ledger_account
+    from etl.flows.run_receipt import ledger_account
     from etl.report.render import as_text
 
     try:
@@ -160,7 +160,7 @@ def account(ended: FlowRun, address: str) -> Result:
 
 def is_alive(run: FlowRun) -> bool:
     """Tell whether the run's process is at work."""
-    from etl.flows.account import has_living_process
+    from etl.flows.run_receipt import has_living_process
 
     return has_living_process(UUID(run.id))
 

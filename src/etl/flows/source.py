@@ -13,15 +13,17 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from sqlalchemy import Engine
 
-from etl import pipeline
 from etl.errors import EtlError
 from etl.extract import inputs
 from etl.extract.raw_store import RawFile
+from etl.flows.crashed_runs import end_what_is_left
 from etl.flows.database import database, in_thread
 from etl.flows.ledger import ledger_run
-from etl.flows.outcome import finish
-from etl.flows.sweep import end_what_is_left
-from etl.report.receipt import SourceReceipt
+from etl.flows.run_result import finish
+from etl.ledger.receipt import SourceReceipt
+from etl.ledger.steps import record_failure
+from etl.run.load_source import load_source
+from etl.run.plan import plan
 from etl.settings import load_settings
 from etl.specs.registry import SOURCES
 
@@ -74,7 +76,7 @@ def load(
     reload: bool,
 ) -> SourceReceipt:
     """Validate, transform and load one raw file, all or nothing."""
-    return pipeline.load_source(
+    return load_source(
         engine, source, run_id=run_id, raw=raw, complete=complete, reload=reload
     )
 
@@ -86,7 +88,7 @@ def load(
     on_crashed=[end_what_is_left],
     on_cancellation=[end_what_is_left],
 )
-async def load_source(
+async def source_flow(
     source: str,
     input: str = inputs.SAMPLE,
     complete: bool = False,
@@ -105,7 +107,7 @@ async def load_source(
     if run_id is not None:
         await extract_and_load(run_id, source, input, complete=complete, reload=reload)
         return None
-    pipeline.plan([source])  # refuses a name that the registry does not have
+    plan([source])  # refuses a name that the registry does not have
     async with ledger_run([source], {source: input}) as run:
         with suppress(Exception):  # it is in the ledger, which decides how the run ends
             await extract_and_load(
@@ -125,5 +127,5 @@ async def extract_and_load(
             raw = await in_thread(extract, source, input_text)
             await in_thread(load, engine, source, run_id, raw, complete, reload)
         except Exception as error:
-            await in_thread(pipeline.record_failure, engine, run_id, source, error)
+            await in_thread(record_failure, engine, run_id, source, error)
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etl.errors import DataError, EtlError, SourceChanged
-from etl.report.receipt import RunReceipt, SourceReceipt
+from etl.ledger.receipt import RunReceipt, SourceReceipt
 
 CONTRACT_CODES = {DataError.code, SourceChanged.code}
 GOOD_STATUSES = {"succeeded", "partial"}

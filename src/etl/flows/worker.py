@@ -27,8 +27,8 @@ from prefect.workers.process import ProcessWorker
 
 from etl.flows.api import api_url, wait_until_api_answers, work_pool_name
 from etl.flows.command import Result, run_command
+from etl.flows.crashed_runs import forget_worker, sweep
 from etl.flows.logs import heed_log_level
-from etl.flows.sweep import forget_worker, sweep
 
 # By name: as a service this module is called __main__.
 logger = logging.getLogger("etl.flows.worker")

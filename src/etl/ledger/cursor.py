@@ -18,13 +18,14 @@ from sqlalchemy import Connection, func, insert, literal, select
 from sqlalchemy import table as sql_table
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from etl.ledger.steps import Findings, StepKey, write_loaded
+from etl.counts import Check, Counts
+from etl.ledger.steps import StepKey, write_loaded
 from etl.models.ledger import LedgerCursor, LedgerReject, LedgerStep
 from etl.models.revision import REVISION
-from etl.outcome import Check, Counts
+from etl.run.findings import Findings
 from etl.specs.spec import SourceSpec
 
-CODE = ("specs", "validate", "transform", "load")
+CODE = ("specs", "readers", "validate", "transform", "load", "run")
 
 State = dict[str, Any]
 

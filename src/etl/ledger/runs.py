@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
 from etl.db import require_head, translated_errors
 from etl.errors import EtlError
+from etl.ledger.receipt import RunReceipt, RunStatus, read_receipt
 from etl.locks import alive_key
 from etl.models.ledger import LedgerRun, LedgerStep
 from etl.models.revision import REVISION
-from etl.report.receipt import RunReceipt, RunStatus, read_receipt
 from etl.settings import lock_digest
 
 logger = logging.getLogger(__name__)

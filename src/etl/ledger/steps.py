@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import polars as pl
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from etl.counts import Check, Counts, Merged
+from etl.db import translated_errors
 from etl.errors import EtlError
 from etl.extract.raw_store import RawFile
 from etl.models.ledger import (
@@ -21,56 +21,8 @@ from etl.models.ledger import (
     LedgerReject,
     LedgerStep,
 )
-from etl.outcome import Check, Counts, Merged
-from etl.rejects import LINE, no_rejects
-from etl.specs.spec import MAX_STORED_REJECTS
-
-"""More than a person looks at. The rest is counted by rule, and the file is kept."""
-
-
-@dataclass
-class Findings:
-    """What is known of a load so far; it outlives a load that fails.
-
-    Attributes:
-        rejects: The first rejects, at most MAX_STORED_REJECTS.
-        by_rule: How many rows each rule rejected; all of them.
-        quotes: The text of the rejected lines, by line.
-    """
-
-    read: int = 0
-    out_of_scope: int = 0
-    rejects: pl.DataFrame = field(default_factory=no_rejects)
-    by_rule: Counter[str] = field(default_factory=Counter)
-    quotes: dict[int, str] = field(default_factory=dict)
-    checks: list[Check] = field(default_factory=list)
-    tables: dict[str, Merged] = field(default_factory=dict)
-
-    @property
-    def rejected(self) -> int:
-        """How many rows were rejected."""
-        return self.by_rule.total()
-
-    def reject(self, rejects: pl.DataFrame) -> None:
-        """Add rejects."""
-        if rejects.is_empty():
-            return
-        self.by_rule.update(dict(rejects["rule"].value_counts().iter_rows()))
-        room = MAX_STORED_REJECTS - len(self.rejects)
-        self.rejects = pl.concat([self.rejects, rejects.head(room)]).sort(LINE)
-
-    def counts(self, facts: Merged) -> Counts:
-        """Return what became of the rows."""
-        return Counts(
-            read=self.read,
-            kept=self.read - self.rejected,
-            rejected=self.rejected,
-            inserted=facts.inserted,
-            updated=facts.updated,
-            unchanged=facts.unchanged,
-            deleted=facts.deleted,
-            out_of_scope=self.out_of_scope,
-        )
+from etl.rejects import LINE
+from etl.run.findings import Findings
 
 
 def raw_file_id(connection: Connection, raw: RawFile) -> int:
@@ -204,4 +156,27 @@ def _write_checks(
                 {"run_id": key.run_id, "source": key.source, **check.to_dict()}
                 for check in checks
             ],
+        )
+
+
+def record_failure(
+    engine: Engine, run_id: UUID, source: str, error: BaseException
+) -> None:
+    """Record a source that failed outside its load; what its load recorded stays."""
+    with translated_errors(), engine.begin() as connection:
+        write_unstarted(connection, run_id, source, "failed", **error_columns(error))
+
+
+def record_blocked(engine: Engine, run_id: UUID, source: str, *, because: str) -> None:
+    """Record a source that did not start because an ancestor failed."""
+    with translated_errors(), engine.begin() as connection:
+        write_unstarted(
+            connection,
+            run_id,
+            source,
+            "blocked",
+            blocked_by=because,
+            error_code="BLOCKED",
+            error_message=f"it needs {because}, which was not loaded",
+            error_hint=f"correct {because}, then run again",
         )

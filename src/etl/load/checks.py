@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from etl.counts import Check, equal
 from etl.load.stage import Cursor, names, stage_name
-from etl.outcome import Check, equal
 from etl.specs.spec import Parent, SourceSpec, TableSpec
 
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from psycopg import sql
 
+from etl.counts import Merged
 from etl.load.stage import Cursor, names, stage_name, staged_columns
-from etl.outcome import Merged
 from etl.specs.spec import CompleteWithin, TableSpec
 
 INSERT_DIMENSION = """

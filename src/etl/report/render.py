@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from etl.report.receipt import RunReceipt, SourceReceipt
+from etl.ledger.receipt import RunReceipt, SourceReceipt
 
 ALWAYS = ("read", "kept", "rejected", "inserted", "updated", "unchanged")
 IF_ANY = ("deleted", "out_of_scope")

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine, text
 from etl.db import require_head, translated_errors
 from etl.errors import ConfigError
 from etl.extract.raw_store import RawStore
+from etl.readers.read import quote_lines
 from etl.report.listing import Listing, Row
 from etl.settings import Settings
-from etl.validate.read import quote_lines
 
 VIEW = "out_nass__values"
 SHOWN = ("short_desc", "location_desc", "year", "value", "value_flag", "loaded_at")

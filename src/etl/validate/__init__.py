@@ -1,1 +1,1 @@
-"""Second step: reads a raw file and parts its rows into good ones and rejects."""
+"""Third step: separates rows that keep the rules of their spec from rejects."""

@@ -10,10 +10,10 @@ from operator import and_, or_
 
 import polars as pl
 
+from etl.readers.batch import Batch
 from etl.rejects import LINE
 from etl.specs.rules import Number, OneOf, Reference, Required, Rule, Year
 from etl.specs.spec import SourceSpec
-from etl.validate.batch import Batch
 
 NUMBER = r"^-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?$|^-?\.[0-9]+$"
 """Digits of the ASCII kind only; thousands separators only where they belong."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ci.errors import PrerequisiteMissing, StackError
+from ci.stack.errors import PrerequisiteMissing, StackError
 
 ANSWER_WITHIN_S = 60.0
 OLDEST_SERVER = 25  # health checks with a start_interval

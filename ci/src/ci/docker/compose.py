@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from ci import healthcheck, inside
-from ci.cluster import ensure_sql
-from ci.docker.place import CONTAINER_PREFIX, CREDENTIALS, Place
-from ci.units import (
+from ci.docker.layout import CONTAINER_PREFIX, CREDENTIALS, DockerLayout
+from ci.inside import healthcheck, places
+from ci.inside.cluster import ensure_sql
+from ci.stack.model import (
     INITDB_LOCALE,
     Condition,
     Job,
@@ -42,15 +42,15 @@ MOUNTED: Mapping[str, bool] = {
     "prefect.yaml": False,
     "run_prefect_flow.py": False,
 }
-SCRIPTS = "ci/src/ci/scripts"
+SCRIPTS = "ci/src/ci/inside/scripts"
 ENSURE = ("sh", "/etl/scripts/ensure-cluster.sh", "/etl/cluster.sql")
 # A start is seen at once. Later the process's own end is what tells most, and a probe
 # of Python's a second would take a quarter of a processor for each service.
 START_INTERVAL, INTERVAL, MISSES = "250ms", "5s", 3
-HEADER = "# Rendered from ci/src/ci/stack.py at each start; edits are lost.\n"
+HEADER = "# Rendered from ci/src/ci/stack/services.py at each start; edits are lost.\n"
 
 
-def render(place: Place, images: Mapping[Runtime, str]) -> dict[str, str]:
+def render(place: DockerLayout, images: Mapping[Runtime, str]) -> dict[str, str]:
     """Return every file of the project by its path in the engine's folder."""
     stack = place.stack
     files = {"compose.yaml": as_yaml(document(place, images))}
@@ -61,7 +61,7 @@ def render(place: Place, images: Mapping[Runtime, str]) -> dict[str, str]:
     return files
 
 
-def document(place: Place, images: Mapping[Runtime, str]) -> dict[str, Any]:
+def document(place: DockerLayout, images: Mapping[Runtime, str]) -> dict[str, Any]:
     """Return the compose file as data."""
     stack = place.stack
     own = volumes(stack)
@@ -92,7 +92,7 @@ def gates(stack: Stack) -> set[str]:
     return set(stack.closure(stack.services)) - set(stack.services)
 
 
-def unit_entry(unit: Service | Job, place: Place, image: str) -> dict[str, Any]:
+def unit_entry(unit: Service | Job, place: DockerLayout, image: str) -> dict[str, Any]:
     """Return one unit as a service of compose."""
     entry: dict[str, Any] = {
         "container_name": CONTAINER_PREFIX + unit.name,
@@ -122,7 +122,9 @@ def unit_entry(unit: Service | Job, place: Place, image: str) -> dict[str, Any]:
     return entry
 
 
-def add_pipeline(entry: dict[str, Any], unit: Service | Job, place: Place) -> None:
+def add_pipeline(
+    entry: dict[str, Any], unit: Service | Job, place: DockerLayout
+) -> None:
     """Add what the pipeline's own processes have: code from outside, few rights."""
     entry["user"] = place.user
     entry["tmpfs"] = ["/tmp"]  # noqa: S108
@@ -130,14 +132,14 @@ def add_pipeline(entry: dict[str, Any], unit: Service | Job, place: Place) -> No
     entry["cap_drop"] = ["ALL"]
     entry["security_opt"] = ["no-new-privileges:true"]
     entry["volumes"] += [
-        bind(place.checkout / name, f"{inside.CODE}/{name}", writable=writable)
+        bind(place.checkout / name, f"{places.CODE}/{name}", writable=writable)
         for name, writable in MOUNTED.items()
     ]
     if place.credentials and CREDENTIALS in unit.environment.values():
         entry["volumes"].append(bind(place.credentials, CREDENTIALS))
 
 
-def add_service(entry: dict[str, Any], unit: Service, place: Place) -> None:
+def add_service(entry: dict[str, Any], unit: Service, place: DockerLayout) -> None:
     """Add what lives on has: name, ports, health, how it stops and starts again."""
     entry |= {
         # Fixed: a worker is known by it, whichever container it is in.
@@ -169,7 +171,7 @@ def bind(source: Path, target: str, *, writable: bool = False) -> dict[str, Any]
     }
 
 
-def published(port: Port, place: Place) -> dict[str, Any]:
+def published(port: Port, place: DockerLayout) -> dict[str, Any]:
     """Return a port as this machine sees it."""
     return {
         "target": port.inside,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ci.docker.client import LABEL
-from ci.units import Job, Service, Stack
+from ci.stack.model import Job, Service, Stack
 
 Container = Mapping[str, Any]
 

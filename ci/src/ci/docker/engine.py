@@ -15,15 +15,20 @@ from ci.docker.client import LABEL, Docker, find_docker
 from ci.docker.compose import render
 from ci.docker.containers import by_unit, is_running, rows
 from ci.docker.image import Image, Images
-from ci.docker.place import CONTAINER_PREFIX, Folder, Place, choose_ports, settle
+from ci.docker.layout import (
+    CONTAINER_PREFIX,
+    DockerLayout,
+    Folder,
+    choose_ports,
+    settle,
+)
 from ci.docker.session import DockerSession
 from ci.docker.start import Starter
-from ci.engine import Status
-from ci.errors import NamesTaken, PortTaken, StackError, UsageError
-from ci.local.home import Home
-from ci.progress import Progress
-from ci.settings import Settings
-from ci.units import Service
+from ci.host.engine import Reporter, Status
+from ci.host.home import Home
+from ci.stack.errors import NamesTaken, PortTaken, StackError, UsageError
+from ci.stack.model import Service
+from ci.stack.settings import StackSettings
 
 PORT_TRIES = 3
 CLEAR_LINE = "\x1b[2K"
@@ -40,7 +45,7 @@ class DockerEngine:
     name = "docker"
 
     def __init__(
-        self, checkout: Path, home: Home, settings: Settings, images: Images
+        self, checkout: Path, home: Home, settings: StackSettings, images: Images
     ) -> None:
         self.checkout, self.settings, self.images = checkout, settings, images
         self.folder = Folder(home)
@@ -56,14 +61,14 @@ class DockerEngine:
         return Image(self.docker, self.folder, self.checkout, self.images)
 
     @contextmanager
-    def hold(self, names: Iterable[str], progress: Progress) -> Iterator[DockerSession]:
+    def hold(self, names: Iterable[str], progress: Reporter) -> Iterator[DockerSession]:
         """Hold services, and what jobs need; then stop what nobody else holds."""
         with self.held():
             with self.folder.changing():
                 starter = self.bring_up(progress, lambda one: one.ensure(names))
             yield DockerSession(self.docker, starter.place, self.status)
 
-    def up(self, progress: Progress) -> Status:
+    def up(self, progress: Reporter) -> Status:
         """Bring every service up and leave the stack running."""
         with self.held(), self.folder.changing():
             self.bring_up(
@@ -74,7 +79,7 @@ class DockerEngine:
 
     def bring_up(
         self,
-        progress: Progress,
+        progress: Reporter,
         start: Callable[[Starter], None],
         tries: int = PORT_TRIES,
     ) -> Starter:
@@ -102,7 +107,7 @@ class DockerEngine:
                     if not self.folder.kept.exists() and self.is_up():
                         self.down(volumes=False)
 
-    def prepare(self, progress: Progress) -> Place:
+    def prepare(self, progress: Reporter) -> DockerLayout:
         """Make sure of files, names and image; a running stack keeps its files."""
         self.refuse_clash()
         running = self.is_up()
@@ -118,11 +123,11 @@ class DockerEngine:
         self.image.ensure(progress)
         return place
 
-    def place(self) -> Place:
+    def place(self) -> DockerLayout:
         """Describe the stack at the ports that are settled."""
         return settle(self.folder, self.checkout, self.settings, self.folder.ports())
 
-    def rendered(self, place: Place) -> dict[str, str]:
+    def rendered(self, place: DockerLayout) -> dict[str, str]:
         """Return the project's files as they should be now."""
         return render(place, self.images.of(self.folder.image))
 
@@ -137,7 +142,7 @@ class DockerEngine:
             with os.fdopen(descriptor, "w") as handle:
                 handle.write(text)
 
-    def is_stale(self, place: Place) -> bool:
+    def is_stale(self, place: DockerLayout) -> bool:
         """Whether the files on disk, which the stack runs by, should be others now."""
         for name, text in self.rendered(place).items():
             path = self.folder.root / name
@@ -202,7 +207,7 @@ class DockerEngine:
         if process.returncode:
             raise StackError(f"compose failed: {said.strip()}", "docker ps --all")
 
-    def restart(self, service: str | None, progress: Progress) -> Status:
+    def restart(self, service: str | None, progress: Reporter) -> Status:
         """Make one service's container anew, or all with freshly read settings."""
         if service is None:
             self.down(volumes=False)
@@ -234,7 +239,7 @@ class DockerEngine:
             stale_image=self.image.is_stale(),
         )
 
-    def rebuild(self, progress: Progress) -> bool:
+    def rebuild(self, progress: Reporter) -> bool:
         """Build the image; layers with unchanged inputs come from the cache."""
         with self.folder.changing():
             self.image.build(progress)

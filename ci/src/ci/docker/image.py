@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ci import images
 from ci.docker.client import Docker
 from ci.docker.compose import build_document
-from ci.docker.place import Folder
-from ci.errors import StackError
-from ci.progress import Progress
-from ci.units import Runtime
+from ci.docker.layout import Folder
+from ci.host.engine import Reporter
+from ci.stack import images
+from ci.stack.errors import StackError
+from ci.stack.model import Runtime
 
 LABEL = "biocirv-etl.inputs"
 # What the environment layers are made from. Code is no part of it: it is mounted.
@@ -73,7 +73,7 @@ class Image:
     checkout: Path
     images: Images
 
-    def ensure(self, progress: Progress) -> None:
+    def ensure(self, progress: Reporter) -> None:
         """Build the image if there is none; say so if it is out of date."""
         if self.built_from() is None:
             progress.say("etl: there is no image yet; building it (minutes, once)")
@@ -95,7 +95,7 @@ class Image:
         """Whether the image was built from other inputs than the checkout has now."""
         return self.built_from() != inputs_digest(self.checkout, self.images)
 
-    def build(self, progress: Progress) -> None:
+    def build(self, progress: Reporter) -> None:
         """Build the image. What the builder says goes to standard error."""
         digest = inputs_digest(self.checkout, self.images)
         self.folder.build_file.write_text(

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ci.docker.client import Docker
-from ci.docker.place import CONTAINER_PREFIX, Place
-from ci.engine import Status
-from ci.errors import UsageError
-from ci.interrupts import passing_interrupts
-from ci.units import Runtime, Service
+from ci.docker.layout import CONTAINER_PREFIX, DockerLayout
+from ci.host.engine import Status
+from ci.host.interrupts import passing_interrupts
+from ci.stack.errors import UsageError
+from ci.stack.model import Runtime, Service
 
 LACKING = 44  # exit code of our own question
 
@@ -23,7 +23,7 @@ class DockerSession:
     """Jobs get a container of their own; commands run in the service's."""
 
     def __init__(
-        self, docker: Docker, place: Place, status: Callable[[], Status]
+        self, docker: Docker, place: DockerLayout, status: Callable[[], Status]
     ) -> None:
         self._docker, self._place = docker, place
         self.status = status

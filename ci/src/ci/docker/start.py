@@ -8,11 +8,11 @@ from contextlib import suppress
 
 from ci.docker.client import Docker
 from ci.docker.containers import by_unit, rows
-from ci.docker.place import CONTAINER_PREFIX, Place
+from ci.docker.layout import CONTAINER_PREFIX, DockerLayout
 from ci.docker.watch import Watch
-from ci.errors import PortTaken, StackError, TimedOut, UnitFailed
-from ci.progress import Progress
-from ci.units import Job, Service
+from ci.host.engine import Reporter
+from ci.stack.errors import PortTaken, StackError, TimedOut, UnitFailed
+from ci.stack.model import Job, Service
 
 LOG_LINES = 20
 # How docker says that somebody has taken a port since it was chosen.
@@ -23,7 +23,7 @@ THERE = ("ready", "completed")
 class Starter:
     """Brings units of one place up; compose keeps their order and conditions."""
 
-    def __init__(self, docker: Docker, place: Place, progress: Progress) -> None:
+    def __init__(self, docker: Docker, place: DockerLayout, progress: Reporter) -> None:
         self._docker, self.place, self._progress = docker, place, progress
         self._stack = place.stack
 

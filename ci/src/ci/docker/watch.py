@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any
 
 from ci.docker.client import LABEL, Docker
-from ci.progress import Progress
-from ci.units import Service, Stack
+from ci.host.engine import Reporter
+from ci.stack.model import Service, Stack
 
 
 class Watch:
@@ -21,7 +21,7 @@ class Watch:
     on waiting while Docker starts it again and again.
     """
 
-    def __init__(self, docker: Docker, stack: Stack, progress: Progress) -> None:
+    def __init__(self, docker: Docker, stack: Stack, progress: Reporter) -> None:
         self._docker, self._stack, self._progress = docker, stack, progress
         self._compose: subprocess.Popen[str] | None = None
         self._started: dict[str, float] = {}

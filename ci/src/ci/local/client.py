@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ci.errors import StackError, TimedOut, UnitFailed
-from ci.local.home import Home
+from ci.host.home import Home
+from ci.stack.errors import StackError, TimedOut, UnitFailed
 
 START_WITHIN_S = 60.0  # a predecessor may still be stopping its services
 Event = dict[str, Any]
@@ -128,7 +128,7 @@ def start(checkout: Path, home: Home) -> None:
     with home.supervisor_log.open("ab") as log:
         subprocess.Popen(
             [
-                sys.executable, "-m", "ci.local.supervisor",
+                sys.executable, "-m", "ci.local.daemon",
                 str(checkout), str(home.root), str(writing),
             ],
             stdin=subprocess.DEVNULL,

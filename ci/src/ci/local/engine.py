@@ -12,19 +12,18 @@ from pathlib import Path
 
 import psutil
 
-from ci.engine import Status
-from ci.errors import StackError, StackStopping, TimedOut, UnitFailed, UsageError
-from ci.interrupts import passing_interrupts
+from ci.host.engine import Reporter, Status
+from ci.host.home import Home
+from ci.host.interrupts import passing_interrupts
 from ci.local.client import Client, Event, connect, connect_or_start
-from ci.local.home import Home
 from ci.local.launch import Launch, Launcher
+from ci.local.layout import digest
 from ci.local.logs import read_logs
-from ci.local.place import digest
 from ci.local.postgres import Postgres
-from ci.progress import Progress
-from ci.settings import Settings
-from ci.stack import describe
-from ci.units import Endpoints, Job, Stack
+from ci.stack.errors import StackError, StackStopping, TimedOut, UnitFailed, UsageError
+from ci.stack.model import Endpoints, Job, Stack
+from ci.stack.services import describe
+from ci.stack.settings import StackSettings
 
 STOP_WITHIN_S = 60.0
 LAST_STEPS_S = 2.0  # from giving the lock back to the end of the process
@@ -104,7 +103,7 @@ class LocalEngine:
 
     name = "local"
 
-    def __init__(self, checkout: Path, home: Home, settings: Settings) -> None:
+    def __init__(self, checkout: Path, home: Home, settings: StackSettings) -> None:
         self.checkout, self.home, self.settings = checkout, home, settings
 
     def launcher(self, endpoints: Endpoints) -> Launcher:
@@ -117,7 +116,7 @@ class LocalEngine:
         )
 
     @contextmanager
-    def hold(self, names: Iterable[str], progress: Progress) -> Iterator[LocalSession]:
+    def hold(self, names: Iterable[str], progress: Reporter) -> Iterator[LocalSession]:
         """Hold services, and what jobs need; then stop what nobody else holds."""
         with self.leased(progress, names, keep=False) as (client, account):
             yield LocalSession(self, client, account)
@@ -125,14 +124,14 @@ class LocalEngine:
         if not last["keep"] and last["leases"] == 1:
             self.wait_stopped(last["pid"])
 
-    def up(self, progress: Progress) -> Status:
+    def up(self, progress: Reporter) -> Status:
         """Bring every service up and leave the stack running."""
         with self.leased(progress, None, keep=True) as (_, account):
             return self.read_status(account)
 
     @contextmanager
     def leased(
-        self, progress: Progress, names: Iterable[str] | None, *, keep: bool
+        self, progress: Reporter, names: Iterable[str] | None, *, keep: bool
     ) -> Iterator[tuple[Client, Event]]:
         """Connect, starting a supervisor if there is none, and bring units up.
 
@@ -167,7 +166,7 @@ class LocalEngine:
                 shutil.rmtree(folder, ignore_errors=True)
         return client is not None
 
-    def restart(self, service: str | None, progress: Progress) -> Status:
+    def restart(self, service: str | None, progress: Reporter) -> Status:
         """Restart one service, or the whole stack with freshly read settings."""
         if service is None:
             self.down(volumes=False)
@@ -202,7 +201,7 @@ class LocalEngine:
         """Describe the stack at the places that the supervisor has settled."""
         return describe(self.settings, Endpoints(**account["endpoints"]))
 
-    def warn_of_stale_settings(self, account: Event, progress: Progress) -> None:
+    def warn_of_stale_settings(self, account: Event, progress: Reporter) -> None:
         """Say so when `.env` has changed since the stack started."""
         if self.read_status(account).stale_settings:
             progress.say("etl: the settings have changed since the stack started;")
@@ -237,7 +236,7 @@ class LocalEngine:
         with client:
             return True
 
-    def rebuild(self, progress: Progress) -> bool:
+    def rebuild(self, progress: Reporter) -> bool:
         """Build nothing: the launcher keeps the environment in step with its lock."""
         return False
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ci.local.home import Home
+from ci.host.home import Home
 from ci.local.processes import end, marked, working_in
 
 GRACE_S = 2.0

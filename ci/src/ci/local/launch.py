@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ci.local.home import Home
+from ci.host.home import Home
 from ci.local.postgres import Postgres
-from ci.settings import variable_names
-from ci.units import Job, Runtime, Service
+from ci.stack.model import Job, Runtime, Service
+from ci.stack.settings import variable_names
 
 # What a process may inherit from the user; everything else comes from the stack, so
 # that a PREFECT_API_KEY or a PGHOST of another project changes nothing here.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ci.errors import UsageError
+from ci.stack.errors import UsageError
 
 FOLLOW_PAUSE_S = 0.2
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ci.errors import PrerequisiteMissing, StackError
 from ci.local.processes import end, working_in
-from ci.units import INITDB_LOCALE, Cluster
+from ci.stack.errors import PrerequisiteMissing, StackError
+from ci.stack.model import INITDB_LOCALE, Cluster
 
 NOBODY = 65534  # an unprivileged uid that every Linux and macOS has
 INITDB_WITHIN_S = 120

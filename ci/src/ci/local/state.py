@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from ci.local.child import Child
-from ci.units import Condition, Job, Service
+from ci.stack.model import Condition, Job, Service
 
 
 @dataclass

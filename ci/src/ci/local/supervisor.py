@@ -1,242 +1,261 @@
-"""The supervisor process of one home: owns the children, answers on a unix socket.
-
-    python -m ci.local.supervisor CHECKOUT HOME READY_FD
-
-One JSON object a line, both ways. A connection that asks for units is a lease: when
-the last one closes and nobody said `keep`, the stack stops. So a killed command line
-leaves nothing behind, and two of them share one stack.
-"""
+"""Runs a stack: starts each unit when its needs are met, restarts it, stops it."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
+from types import TracebackType
 
 import anyio
-import anyio.abc
-import psutil
-from anyio.streams.memory import MemoryObjectSendStream
 
-from ci.env_file import find_env_file
-from ci.errors import StackError, StackStopping, UsageError, unwrapped
-from ci.local.guard import locked, sweep
-from ci.local.home import Home
-from ci.local.launch import Launcher
-from ci.local.place import Place, settle
-from ci.local.processes import Identity, end
-from ci.local.state import State
-from ci.local.supervise import Supervisor
-from ci.local.visit import Message, Visit
-from ci.settings import Settings, read_settings
-from ci.stack import describe
+from ci.local import probes
+from ci.local.child import Child
+from ci.local.launch import Launch, Launcher
+from ci.local.state import Running, State
+from ci.stack.errors import StackError, UnitFailed, first_error, unwrapped
+from ci.stack.model import (
+    RESTARTS,
+    RESTARTS_WITHIN_S,
+    Condition,
+    HttpProbe,
+    Job,
+    Service,
+    SqlProbe,
+    Stack,
+)
 
-log = logging.getLogger("ci.supervisor")
+log = logging.getLogger(__name__)
 
-EVENTS_KEPT = 1000  # of one client that reads slowly; later ones are dropped
-JOB_GRACE_S = 1.0
+HURRY_S = 1.0  # for each service
 
 
-class Control:
-    """Answers clients, and knows whether anyone still needs the stack."""
+class Supervisor:
+    """Owns the processes of one stack. Use as an async context manager.
 
-    def __init__(self, home: Home, place: Place) -> None:
-        self.home, self.place = home, place
-        self.keep = False
-        self.leases = 0
-        self.ending = anyio.Event()
-        self._listeners: set[MemoryObjectSendStream[Message]] = set()
-        self.supervisor: Supervisor
+    `on_change` is called with each unit's state whenever it changes.
+    """
 
-    def publish(self, state: State) -> None:
-        """Tell every waiting client of a change; one that does not listen misses it."""
-        for listener in self._listeners:
-            with suppress(anyio.WouldBlock):
-                listener.send_nowait({"event": asdict(state)})
-
-    async def serve(self, stream: anyio.abc.SocketStream) -> None:
-        """Answer one client until it leaves."""
-        visit = Visit(stream)
-        async with stream, anyio.create_task_group() as group:
-            group.start_soon(self._answer_all, visit)
-            # Reading on while we work is how a client that is killed is noticed.
-            await visit.read()
-            group.cancel_scope.cancel()
-        # A command line that was killed cannot end its own job.
-        await anyio.to_thread.run_sync(end, visit.jobs, signal.SIGTERM, JOB_GRACE_S)
-        self.leases -= visit.leased
-        if self.leases == 0 and not self.keep:
-            self.supervisor.hurry = not visit.said_goodbye
-            self.ending.set()
-
-    async def _answer_all(self, visit: Visit) -> None:
-        async for request in visit.requests:
-            try:
-                await self._answer(visit, request)
-            except StackError as error:
-                await visit.send({"error": as_problem(error)})
-            else:
-                await visit.send({"done": True} | self.account())
-
-    async def _answer(self, visit: Visit, request: Message) -> None:
-        """Do what one request asks for."""
-        match request["do"]:
-            case "ensure":
-                self.leases += not visit.leased
-                visit.leased = True
-                await self._streaming(visit, self._ensure, request)
-                self.keep = self.keep or bool(request["keep"])
-            case "restart":
-                await self._streaming(visit, self._restart, request)
-            case "job":
-                with suppress(psutil.Error):  # it may have ended already
-                    visit.jobs.append(Identity.of(int(request["pid"])))
-            case "leave":
-                visit.said_goodbye = True
-            case "stop":
-                self.keep = False
-                self.ending.set()
-
-    async def _ensure(self, request: dict[str, Any]) -> None:
-        if self.ending.is_set():
-            raise StackStopping("the stack is stopping", "./etl up")
-        await self.supervisor.ensure(request["units"])
-
-    async def _restart(self, request: dict[str, Any]) -> None:
-        for name in request["units"]:
-            if name not in self.supervisor.stack.services:
-                raise UsageError(f"no service {name!r}", "./etl status")
-            await self.supervisor.restart(name)
-
-    async def _streaming(
-        self, visit: Visit, work: Callable[[Message], Awaitable[None]], request: Message
+    def __init__(
+        self,
+        stack: Stack,
+        launcher: Launcher,
+        *,
+        password: str,
+        on_change: Callable[[State], None] = lambda state: None,
     ) -> None:
-        """Do the work, and send each change of a unit while it lasts."""
-        changes, to_send = anyio.create_memory_object_stream[Message](EVENTS_KEPT)
-        for one in self.supervisor.running.values():
-            if one.state.status != "stopped":
-                changes.send_nowait({"event": asdict(one.state), "already": True})
-        self._listeners.add(changes)
+        self.stack, self.launcher = stack, launcher
+        self._password, self._on_change = password, on_change
+        self.running = {
+            name: Running(unit, State(name, type(unit).__name__.lower()))
+            for name, unit in stack.units.items()
+        }
+        self.hurry = False  # whoever held the stack was killed: stop it at once
+        self._changed = anyio.Event()
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Supervisor:
+        self._client = await self._exit.enter_async_context(probes.new_client())
+        self._tasks = await self._exit.enter_async_context(anyio.create_task_group())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.stop(self.running)
+        self._tasks.cancel_scope.cancel()
+        await self._exit.__aexit__(kind, error, trace)
+
+    def states(self) -> list[dict[str, object]]:
+        """Return the state of every unit, in the stack's order."""
+        return [asdict(one.state) for one in self.running.values()]
+
+    async def ensure(self, names: Iterable[str]) -> None:
+        """Bring these units, and all they need, to readiness or completion.
+
+        Units start as soon as their own needs are met, side by side. Raises UnitFailed
+        naming the link that failed, with the last lines of its log.
+        """
+        closure = self.stack.closure(names)
+        for name in closure:
+            if not self.running[name].state.active:
+                self._launch(name)
         with unwrapped():
             async with anyio.create_task_group() as group:
-                group.start_soon(visit.forward, to_send)
-                try:
-                    await work(request)
-                finally:
-                    self._listeners.discard(changes)
-                    changes.close()
+                for name in closure:
+                    condition = final_condition(self.stack.unit(name))
+                    group.start_soon(self._wait, name, condition)
 
-    def account(self) -> dict[str, Any]:
-        """Return what a client needs to know of the stack."""
-        return {
-            "pid": os.getpid(),
-            "keep": self.keep,
-            "leases": self.leases,
-            "endpoints": asdict(self.place.endpoints),
-            "settings_digest": self.place.digest,
-            "units": self.supervisor.states(),
-        }
+    async def stop(self, names: Iterable[str]) -> None:
+        """Stop services, those that need others before those others."""
+        wanted = set(names)
+        for name in reversed(self.stack.closure(self.stack.units)):
+            if name in wanted:
+                await self._stop_one(self.running[name])
 
+    async def restart(self, name: str) -> None:
+        """Stop one unit and bring it up again; what needs it stays as it is."""
+        await self._stop_one(self.running[name])
+        await self.ensure([name])
 
-def as_problem(error: StackError) -> dict[str, Any]:
-    """Return an error as the client rebuilds it."""
-    return {
-        "code": error.code,
-        "what": error.what,
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-    }
+    def _launch(self, name: str) -> None:
+        one = self.running[name]
+        one.stopping, one.life, one.finished = False, anyio.CancelScope(), anyio.Event()
+        one.deaths.clear()
+        one.was_ready = False
+        self._set(one, "waiting", detail="", exit_code=None, restarts=0)
+        self._tasks.start_soon(self._live, one)
 
-
-async def keep_guard(home: Home) -> None:
-    """Keep a guard alive: it ends our children when we are killed."""
-    while True:
-        # Our end of its input is closed by the kernel, however we end.
-        guard = await anyio.open_process(
-            [sys.executable, "-m", "ci.local.guard", str(home.root)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    async def _live(self, one: Running) -> None:
+        """Take a unit through its life; every end of it is noted in its state."""
         try:
-            await guard.wait()
+            with one.life or anyio.CancelScope():
+                async with anyio.create_task_group() as group:
+                    for need, condition in one.unit.needs.items():
+                        group.start_soon(self._wait, need, condition)
+                if isinstance(one.unit, Job):
+                    await self._complete(one, one.unit)
+                else:
+                    await self._serve(one, one.unit)
+        except* Exception as failures:  # noqa: BLE001 - the other units live on
+            error = first_error(failures)
+            name = "" if isinstance(error, StackError) else f"{one.unit.name}: "
+            if not one.stopping:
+                self._set(one, "failed", detail=f"{name}{error}", pid=None)
         finally:
-            if guard.returncode is None:  # we end well: there is nothing to guard
-                guard.kill()
-        log.warning("the guard ended, starting another")
+            one.finished.set()
 
+    async def _serve(self, one: Running, service: Service) -> None:
+        """Start a service, wait for its probe, and start it again when it dies."""
+        while not one.stopping:
+            started = time.monotonic()
+            self._set(one, "starting", took_s=None)
+            if service.cluster:
+                await anyio.to_thread.run_sync(self.launcher.postgres.prepare)
+            child = await self._spawn(one, self.launcher.service(service))
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._announce_ready, one, child, started)
+                code = await child.process.wait()
+                group.cancel_scope.cancel()
+            self._clear(one, child)
+            if not one.stopping:
+                self._note_death(one, child, code)
 
-async def stop_on_signal(ending: anyio.Event) -> None:
-    """End well on TERM, INT and HUP."""
-    with anyio.open_signal_receiver(
-        signal.SIGTERM, signal.SIGINT, signal.SIGHUP
-    ) as signals:
-        async for _ in signals:
-            ending.set()
+    def _note_death(self, one: Running, child: Child, code: int) -> None:
+        """Decide whether a service that died is started again, or has failed."""
+        now = time.monotonic()
+        one.deaths.append(now)
+        while now - one.deaths[0] > RESTARTS_WITHIN_S:
+            one.deaths.popleft()
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        if not one.was_ready or len(one.deaths) > RESTARTS:
+            late = f", {one.state.detail}" if one.state.detail else ""
+            raise UnitFailed(f"{one.unit.name} ended ({how}{late})\n{child.tail()}")
+        log.warning("%s died (%s), starting it again", one.unit.name, how)
+        one.state.restarts += 1
+        self._set(one, "starting", detail=f"died ({how}), starting it again", pid=None)
 
+    async def _announce_ready(self, one: Running, child: Child, started: float) -> None:
+        """Set the unit ready when its probe answers; end it if that takes too long."""
+        service, since = one.unit, datetime.now(UTC)
+        assert isinstance(service, Service)
+        with anyio.move_on_after(service.within_s) as bound:
+            while not await self._answers(service, since):
+                await anyio.sleep(probes.PAUSE_S)
+            if service.cluster:
+                await anyio.to_thread.run_sync(
+                    self.launcher.postgres.ensure, service.cluster, self._password
+                )
+        if bound.cancelled_caught:
+            one.state.detail = f"not ready after {service.within_s:.0f} s"
+            await child.stop(service.stop_signal, service.stop_within_s)
+            return
+        one.was_ready = True
+        self._set(one, "ready", took_s=time.monotonic() - started, detail="")
 
-async def run(checkout: Path, home: Home, settings: Settings, ready_fd: int) -> None:
-    """Serve until nobody needs the stack any more, then stop it in reverse order."""
-    place = settle(home, settings)
-    control = Control(home, place)
-    launcher = Launcher(checkout, home, place.postgres)
-    stack = describe(settings, place.endpoints)
-    socket = home.sockets / "control.sock"
-    socket.unlink(missing_ok=True)
-    async with (
-        await anyio.create_unix_listener(socket, mode=0o600) as listener,
-        anyio.create_task_group() as group,
-    ):
-        group.start_soon(keep_guard, home)
-        group.start_soon(stop_on_signal, control.ending)
-        async with Supervisor(
-            stack, launcher, password=place.password, on_change=control.publish
-        ) as control.supervisor:
-            group.start_soon(listener.serve, control.serve)
-            home.state.write_text(
-                json.dumps({"pid": os.getpid(), "ports": place.ports})
+    async def _answers(self, service: Service, since: datetime) -> bool:
+        """Ask the probe of a service that was started at a time."""
+        if isinstance(service.probe, SqlProbe):
+            return self.launcher.postgres.says_ready()
+        if isinstance(service.probe, HttpProbe):
+            return await probes.http_ready(self._client, service.probe)
+        return await probes.worker_ready(self._client, service.probe, since)
+
+    async def _complete(self, one: Running, job: Job) -> None:
+        """Run a job to its end."""
+        started = time.monotonic()
+        self._set(one, "running", took_s=None)
+        child = await self._spawn(one, self.launcher.supervised(job))
+        with anyio.move_on_after(job.within_s) as bound:
+            await child.process.wait()
+        if bound.cancelled_caught:
+            await child.stop(signal.SIGKILL, 1.0)
+        self._clear(one, child)
+        code = child.process.returncode
+        if one.stopping:
+            return
+        if code:
+            late = f", after {job.within_s:.0f} s" if bound.cancelled_caught else ""
+            raise UnitFailed(
+                f"{job.name} failed (exit code {code}{late})\n{child.tail()}"
             )
-            os.write(ready_fd, b"ready\n")
-            os.close(ready_fd)
-            await control.ending.wait()
-            socket.unlink(missing_ok=True)  # a new client starts a new supervisor
-        group.cancel_scope.cancel()
+        self._set(one, "completed", took_s=time.monotonic() - started)
+
+    async def _spawn(self, one: Running, launch: Launch) -> Child:
+        """Start a unit's process."""
+        path = self.launcher.home.logs / f"{one.unit.name}.log"
+        one.child = await Child.start(launch, path)
+        self._set(one, one.state.status, pid=one.child.process.pid)
+        return one.child
+
+    def _clear(self, one: Running, child: Child) -> None:
+        """Note the end of a process, and end what it left behind."""
+        one.child, one.state.pid = None, None
+        one.state.exit_code = child.process.returncode
+        child.end_strays()
+
+    async def _stop_one(self, one: Running) -> None:
+        """Stop one unit: its stop signal, a bounded wait, then kill."""
+        if not one.state.active:
+            return
+        one.stopping = True
+        if one.child and isinstance(one.unit, Service):
+            within_s = min(one.unit.stop_within_s, HURRY_S if self.hurry else 3600)
+            await one.child.stop(one.unit.stop_signal, within_s)
+        elif one.child:
+            await one.child.stop(signal.SIGKILL, 1.0)
+        elif one.life:
+            one.life.cancel()
+        await one.finished.wait()
+        self._set(one, "stopped", pid=None)
+
+    async def _wait(self, name: str, condition: Condition) -> None:
+        """Wait until a unit meets a condition; raise UnitFailed when it cannot."""
+        state = self.running[name].state
+        while not state.meets(condition):
+            if state.status == "failed":
+                raise UnitFailed(state.detail, f"./etl logs {name}")
+            if state.status == "stopped":
+                raise UnitFailed(f"{name} was stopped", "./etl up")
+            await self._changed.wait()
+
+    def _set(self, one: Running, status: str, **changes: object) -> None:
+        one.state.status = status
+        for name, value in changes.items():
+            setattr(one.state, name, value)
+        self._on_change(one.state)
+        self._changed.set()
+        self._changed = anyio.Event()
 
 
-def main() -> None:
-    """Take the home's lock, clear what a killed predecessor left, and serve."""
-    checkout, home, ready_fd = (
-        Path(sys.argv[1]),
-        Home(Path(sys.argv[2])),
-        int(sys.argv[3]),
-    )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    # A predecessor that is stopping its services is waited for; one that lives on is
-    # found by the client, which then asks it instead.
-    with locked(home.supervisor_lock):
-        try:
-            with locked(
-                home.guard_lock
-            ):  # a killed predecessor's guard is still at work
-                sweep(home)
-                shutil.rmtree(home.scratch, ignore_errors=True)
-            settings = read_settings(os.environ, find_env_file(checkout))
-            anyio.run(run, checkout, home, settings, ready_fd)
-        except StackError as error:
-            os.write(ready_fd, json.dumps(as_problem(error)).encode())
-            sys.exit(error.exit_code)
-
-
-if __name__ == "__main__":
-    main()
+def final_condition(unit: Service | Job) -> Condition:
+    """What it means for a unit to be there."""
+    return Condition.COMPLETED if isinstance(unit, Job) else Condition.HEALTHY

@@ -1,0 +1,105 @@
+"""One call's stack: brings units up in order, each once, and runs jobs on them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import anyio
+import dagger
+
+from ci.dagger.containers import Containers
+from ci.stack.errors import TimedOut, unwrapped
+from ci.stack.model import Job, Runtime, Service, Stack
+
+BUSY = (
+    "another session may hold the volume; end it, or take another one: --project NAME"
+)
+
+
+class Session:
+    """The services that a call has started; they live until the call ends."""
+
+    def __init__(self, containers: Containers) -> None:
+        self.containers = containers
+        self._done: dict[str, anyio.Event] = {}
+        self._built: set[Runtime] = set()
+
+    @property
+    def stack(self) -> Stack:
+        """The description that is being run."""
+        return self.containers.stack
+
+    async def ensure(self, names: Iterable[str]) -> None:
+        """Bring units up, and all they need; independent ones side by side.
+
+        Dagger tells of a started service only when it is healthy, so a need of STARTED
+        is met a little later here than elsewhere. The first failure ends all: the error
+        of a failed command passes on as it is, and with it its exit code.
+        """
+        missing = [n for n in self.stack.closure(names) if n not in self._done]
+        await self.build(missing)
+        self._done |= {name: anyio.Event() for name in missing}
+        with unwrapped():
+            async with anyio.create_task_group() as group:
+                for name in missing:
+                    group.start_soon(self._bring_up, name)
+
+    async def run(
+        self, name: str, *arguments: str, inputs: dagger.Directory | None = None
+    ) -> dagger.Container:
+        """Run a job on what it needs; return its container after it has succeeded."""
+        container = await self.ready(name)
+        if inputs:
+            container = container.with_mounted_directory("/inputs", inputs)
+        unit = self.stack.unit(name)
+        with in_time(unit):
+            return await container.with_exec([*unit.command, *arguments]).sync()
+
+    async def ready(self, name: str) -> dagger.Container:
+        """Return a job's container, not run yet, with what it needs up."""
+        await self.ensure(self.stack.unit(name).needs)
+        await self.build([name])
+        return self.containers.job(name)
+
+    async def build(self, names: Iterable[str]) -> None:
+        """Pull and build the images of units, side by side.
+
+        Before anything is timed: the first call on an engine takes minutes for it, and
+        no limit of a unit is meant for that.
+        """
+        own = [name for name in names if name not in self.containers.brought]
+        wanted = {self.stack.unit(name).runtime for name in own} - self._built
+        with unwrapped():
+            async with anyio.create_task_group() as group:
+                for runtime in wanted:
+                    group.start_soon(self.containers.bases[runtime].sync)
+        self._built |= wanted
+
+    async def _bring_up(self, name: str) -> None:
+        unit = self.stack.unit(name)
+        for need in unit.needs:
+            await self._done[need].wait()
+        try:
+            with in_time(unit):
+                if isinstance(unit, Service):
+                    await self.containers.service(name).start()
+                else:
+                    job = self.containers.job(name)
+                    await job.with_exec(list(unit.command)).sync()
+        except dagger.DaggerError:
+            sys.stderr.write(f"etl: {name} failed; its own words are in its log\n")
+            raise
+        self._done[name].set()
+
+
+@contextmanager
+def in_time(unit: Service | Job) -> Iterator[None]:
+    """Bound the block by a unit's own limit. Raises TimedOut."""
+    try:
+        with anyio.fail_after(unit.within_s):
+            yield
+    except TimeoutError:
+        late = f"{unit.name} was not ready or done after {unit.within_s:.0f} s"
+        raise TimedOut(late, BUSY if unit.volumes else "") from None

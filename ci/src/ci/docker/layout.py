@@ -1,0 +1,158 @@
+"""Where one checkout's containers are on this machine: names, files, ports, user."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ci.host.home import Home
+from ci.host.password import password_of
+from ci.host.ports import LOOPBACK, choose
+from ci.inside import places
+from ci.stack.errors import InvalidSetting
+from ci.stack.model import Port, Stack
+from ci.stack.services import describe
+from ci.stack.settings import POSTGRES_PORT, PREFECT_PORT, StackSettings
+
+CONTAINER_PREFIX = "BioCirV_ETL_"
+CREDENTIALS = "/run/credentials.json"  # where processes inside find the user's file
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What the engine keeps for one home, and the names that are derived from it."""
+
+    home: Home
+
+    @property
+    def root(self) -> Path:
+        """Compose's files; remade at each start."""
+        return self.home.root / "docker"
+
+    @property
+    def compose_file(self) -> Path:
+        """The rendered stack."""
+        return self.root / "compose.yaml"
+
+    @property
+    def build_file(self) -> Path:
+        """How the image is built; apart, because no service is needed for it."""
+        return self.root / "build.yaml"
+
+    @property
+    def ports_file(self) -> Path:
+        """The ports of the last start, so that addresses stay the same."""
+        return self.root / "ports.json"
+
+    @property
+    def kept(self) -> Path:
+        """There while the stack is meant to stay up: between `up` and `down`."""
+        return self.root / "kept"
+
+    @property
+    def project(self) -> str:
+        """Compose's project: its volumes are this checkout's alone."""
+        return f"biocirv-etl-{self.home.key}"
+
+    @property
+    def image(self) -> str:
+        """The pipeline's image; a checkout's own, as its environment is."""
+        return f"biocirv-etl:{self.home.key}"
+
+    def ports(self) -> dict[str, int]:
+        """Return the ports of the last start, by name."""
+        try:
+            return dict(json.loads(self.ports_file.read_text()))
+        except (OSError, ValueError):
+            return {}
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Let one command at a time start or stop containers."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "changing.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+@dataclass(frozen=True)
+class DockerLayout:
+    """What the engine fills into the description, and adds to it."""
+
+    folder: Folder
+    checkout: Path
+    stack: Stack
+    ports: Mapping[str, int]
+    bind: Mapping[str, str]  # address on this machine, by port name
+    credentials: Path | None
+    user: str
+    browser_url: str
+
+
+def settle(
+    folder: Folder, checkout: Path, settings: StackSettings, ports: Mapping[str, int]
+) -> DockerLayout:
+    """Describe the stack as it is in containers. Raises InvalidSetting."""
+    bind = settings.prefect_server_api_host
+    api = settings.prefect_ui_api_url or f"http://{reached(bind)}:{ports['http']}/api"
+    credentials = credentials_file(settings, checkout)
+    if credentials:
+        settings = replace(settings, credentials_path=CREDENTIALS)
+    at = places.endpoints(
+        password=password_of(folder.home, settings), browser_api_url=api
+    )
+    return DockerLayout(
+        folder=folder,
+        checkout=checkout,
+        stack=describe(settings, at),
+        ports=ports,
+        bind={"sql": LOOPBACK, "http": bind},
+        credentials=credentials,
+        user=user(),
+        browser_url=api.removesuffix("/api"),
+    )
+
+
+def reached(bind: str) -> str:
+    """Return the address at which this machine itself reaches a bound port."""
+    return LOOPBACK if bind in ("0.0.0.0", "localhost") else bind  # noqa: S104
+
+
+def choose_ports(folder: Folder, settings: StackSettings) -> dict[str, int]:
+    """Choose the ports on this machine. Raises PortTaken for one that was asked for."""
+    last = folder.ports()
+    wishes = (
+        Port("sql", POSTGRES_PORT, settings.postgres_port),
+        Port("http", PREFECT_PORT, settings.server_port),
+    )
+    return {wish.name: choose(wish, last.get(wish.name)).number for wish in wishes}
+
+
+def credentials_file(settings: StackSettings, checkout: Path) -> Path | None:
+    """Return the user's credentials file.
+
+    It must be there: Docker would make a folder of that name in its place.
+    """
+    if settings.credentials_path is None:
+        return None
+    path = checkout / Path(settings.credentials_path).expanduser()
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise InvalidSetting(
+            f"CREDENTIALS_PATH names {path}, which {what}",
+            "put the file there, or leave CREDENTIALS_PATH out of .env",
+        )
+    return path.resolve()
+
+
+def user() -> str:
+    """Return who the pipeline's processes run as: us, so that their files are ours.
+
+    For root it is the image's own user: nothing of the pipeline runs as root.
+    """
+    return f"{os.getuid()}:{os.getgid()}" if os.getuid() else places.USER

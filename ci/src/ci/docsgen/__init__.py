@@ -1,0 +1,1 @@
+"""Generated files: reference pages, the compose file, copies of image names."""

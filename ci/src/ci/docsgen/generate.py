@@ -1,0 +1,73 @@
+"""Writes the generated files: what each holds, and the program that writes them.
+
+Run it at the root of the checkout; it names what it has changed:
+
+    python -m ci.docsgen.generate
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ci.docsgen.generated import GENERATED
+from ci.docsgen.reference import compose_file, settings_page, stack_page
+from ci.stack import images
+
+Rewrite = Callable[[str], str]
+
+
+def dockerfile(text: str) -> str:
+    """Put the images into the Dockerfile's build arguments."""
+    for name, image in images.DOCKERFILE_ARGS.items():
+        text = replace_once(rf"(?m)^ARG {name}=.*$", f"ARG {name}={image}", text)
+    return text
+
+
+def dagger_base_image(text: str) -> str:
+    """Put the image of the module's own code into ci/pyproject.toml."""
+    line = f'base-image = "{images.PYTHON}"'
+    return replace_once(r"(?m)^base-image = .*$", line, text)
+
+
+def replace_once(pattern: str, line: str, text: str) -> str:
+    """Replace the one line that matches. Raises ValueError when it is not there."""
+    text, count = re.subn(pattern, lambda match: line, text)
+    if count != 1:
+        raise ValueError(f"{count} lines match {pattern}, one is expected")
+    return text
+
+
+# What each file holds by rights, given what it holds now; in the order of their names.
+REWRITES: tuple[Rewrite, ...] = (
+    dockerfile,
+    dagger_base_image,
+    lambda now: compose_file(),
+    lambda now: settings_page(),
+    lambda now: stack_page(),
+)
+
+
+def outdated(checkout: Path) -> dict[str, str]:
+    """Return the files that are out of date, with what they should hold."""
+    found = {}
+    for name, rewrite in zip(GENERATED, REWRITES, strict=True):
+        path = checkout / name
+        now = path.read_text() if path.is_file() else ""
+        if (wanted := rewrite(now)) != now:
+            found[name] = wanted
+    return found
+
+
+def main() -> int:
+    """Write what is out of date in the current folder."""
+    for name, text in outdated(Path.cwd()).items():
+        Path(name).write_text(text)
+        sys.stdout.write(f"{name}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

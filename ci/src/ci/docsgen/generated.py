@@ -1,0 +1,15 @@
+"""The files that `python -m ci.docsgen.generate` writes, by path in the checkout.
+
+Apart from the program: the Dagger module needs the names alone, and is imported at
+every call.
+"""
+
+from __future__ import annotations
+
+GENERATED = (
+    "Dockerfile",
+    "ci/pyproject.toml",
+    "docs/reference/compose.yaml",
+    "docs/reference/settings.md",
+    "docs/reference/stack.md",
+)

@@ -1,0 +1,106 @@
+"""Reference pages written from the description: units, settings, the compose file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ci.docker import compose
+from ci.docker.layout import DockerLayout, Folder
+from ci.host.home import Home
+from ci.host.ports import LOOPBACK
+from ci.inside import places
+from ci.stack import images
+from ci.stack.model import Job, Runtime, Service, Stack
+from ci.stack.services import describe
+from ci.stack.settings import POSTGRES_PORT, PREFECT_PORT, StackSettings, variable_names
+
+WRITTEN = "Written by `python -m ci.docsgen.generate`; edits are lost."
+COMPOSE_NOTE = f"""\
+# {WRITTEN}
+# For reading: what `./etl --engine docker up` renders when nothing is set. Left out
+# are the jobs that run only when asked for. Variables are in files of their own.
+"""
+
+
+def stack_page() -> str:
+    """Return docs/reference/stack.md."""
+    stack = default_stack()
+    jobs = [unit for unit in stack.units.values() if isinstance(unit, Job)]
+    return page(
+        "The stack: services and jobs",
+        "Described in `ci/src/ci/stack/services.py`; every engine runs exactly this. "
+        "A service lives on, a job runs to its end. Times are upper bounds.",
+        "## Services",
+        table(("name", "what", "command", "needs", "ready in"), rows(stack.services)),
+        "## Jobs",
+        table(
+            ("name", "what", "command", "needs", "done in"),
+            rows({job.name: job for job in jobs}),
+        ),
+    )
+
+
+def rows(units: dict[str, Service] | dict[str, Job]) -> Iterable[tuple[str, ...]]:
+    """Yield a row of the table for each unit."""
+    for unit in units.values():
+        options = " …" if len(unit.command) > 8 else ""
+        needs = [f"{name} {how.value}" for name, how in unit.needs.items()]
+        yield (
+            f"`{unit.name}`",
+            unit.summary,
+            f"`{' '.join(unit.command[:8])}{options}`",
+            ", ".join(needs) or "nothing",
+            f"{unit.within_s:,.0f} s",
+        )
+
+
+def settings_page() -> str:
+    """Return docs/reference/settings.md."""
+    told = [(f"`{name}`", text) for name, text in variable_names().items()]
+    return page(
+        "StackSettings",
+        "Read from the environment, and below it from the file `.env`. "
+        "An empty value counts as absent.",
+        table(("variable", "meaning"), told),
+    )
+
+
+def compose_file() -> str:
+    """Return docs/reference/compose.yaml."""
+    place = DockerLayout(
+        folder=Folder(Home(Path(".etl"))),
+        checkout=Path(),
+        stack=default_stack(),
+        ports={"sql": POSTGRES_PORT, "http": PREFECT_PORT},
+        bind={"sql": LOOPBACK, "http": StackSettings().prefect_server_api_host},
+        credentials=None,
+        user=places.USER,
+        browser_url="",
+    )
+    used = {Runtime.PIPELINE: "biocirv-etl", Runtime.POSTGRES: images.POSTGRES}
+    document = compose.document(place, used) | {"name": "biocirv-etl"}
+    document["services"] = {
+        name: entry
+        for name, entry in document["services"].items()
+        if "profiles" not in entry
+    }
+    return compose.as_yaml(document, COMPOSE_NOTE)
+
+
+def default_stack() -> Stack:
+    """Return the stack in containers, as it is without any setting."""
+    return describe(
+        StackSettings(), places.endpoints(password=None, browser_api_url="")
+    )
+
+
+def page(title: str, *parts: str) -> str:
+    """Return a page of Markdown."""
+    return "\n\n".join([f"# {title}", f"<!-- {WRITTEN} -->", *parts]) + "\n"
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a table of Markdown."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,1 @@
+"""What the engines on this machine share: state folder, ports, interrupts."""

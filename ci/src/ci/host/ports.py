@@ -1,0 +1,97 @@
+"""TCP ports of this machine: choosing one, and naming who holds one that is taken."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+import psutil
+
+from ci.stack.errors import PortTaken
+from ci.stack.model import Port
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """A port that no other stack of this machine takes before it is released.
+
+    Seconds pass between the choice of a port and a server listening on it, and in that
+    time another stack would find it free. The reservation is the UDP port of the same
+    number: nobody uses it, it is exclusive across users, and the kernel gives it back
+    however we end.
+    """
+
+    number: int
+    mark: int  # the file descriptor of that UDP port
+
+    def release(self) -> None:
+        """Let others have the port; the end of this process does so too."""
+        os.close(self.mark)
+
+
+def choose(port: Port, preferred: int | None = None) -> Reserved:
+    """Reserve the port to listen on.
+
+    One that was asked for must be free; else the one used last time, the usual one, or
+    any free one. Raises PortTaken naming the holder.
+    """
+    if port.asked is not None:
+        if not (reserved := reserve(port.asked)):
+            raise PortTaken(
+                f"port {port.asked} ({port.name}) is held by {holder(port.asked)}",
+                "stop it, or ask for another port in .env "
+                "(or leave the port out: a free one is taken)",
+            )
+        return reserved
+    for candidate in (preferred, port.inside):
+        if candidate and (reserved := reserve(candidate)):
+            return reserved
+    while True:
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            number = int(probe.getsockname()[1])
+        if reserved := reserve(number):
+            return reserved
+
+
+def reserve(number: int) -> Reserved | None:
+    """Reserve a port; None if it is reserved, or somebody listens on it."""
+    mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        mark.bind((LOOPBACK, number))
+    except OSError:
+        mark.close()
+        return None
+    if is_free(number):
+        return Reserved(number, mark.detach())
+    mark.close()
+    return None
+
+
+def is_free(number: int) -> bool:
+    """Whether we can listen on a loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, number))
+        except OSError:
+            return False
+    return True
+
+
+def holder(number: int) -> str:
+    """Say which process listens on a port, as far as we may know."""
+    try:
+        connections = psutil.net_connections(kind="inet4")
+    except psutil.AccessDenied:
+        return "another process (run as root to see which)"
+    for one in connections:
+        listens = one.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
+        if one.laddr and one.laddr.port == number and listens:
+            if one.pid is None:
+                return "another user's process"
+            return f"process {one.pid} ({psutil.Process(one.pid).name()})"
+    return "another process"

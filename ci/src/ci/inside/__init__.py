@@ -1,0 +1,1 @@
+"""Programs and places inside a container of the stack. Standard library only."""

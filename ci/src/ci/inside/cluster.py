@@ -1,0 +1,51 @@
+"""What a Postgres in a container must hold, as SQL for psql; safe to repeat.
+
+Standard library only. It runs at each start, not only when the data folder is made: a
+changed password takes effect, and a first start that was cut short is completed.
+"""
+
+from __future__ import annotations
+
+from ci.stack.model import Cluster
+
+
+def ensure_sql(cluster: Cluster) -> str:
+    """Return the script that brings role, password, privileges, databases into being.
+
+    psql reads the password from PGPASSWORD: it is in no file and on no command line.
+    Names are lower-case identifiers (the settings check that): they need no quotes.
+    """
+    role = cluster.role
+    return "\n".join(
+        [
+            "\\set ON_ERROR_STOP on",
+            "\\getenv password PGPASSWORD",
+            "SET log_statement = 'none';",
+            unless("pg_roles", "rolname", role, f"CREATE ROLE {role} LOGIN"),
+            f"ALTER ROLE {role} PASSWORD :'password';",
+            *(
+                f"GRANT SET ON PARAMETER {setting} TO {role};"
+                for setting in cluster.may_set
+            ),
+            *(
+                unless("pg_database", "datname", name, create(name, role))
+                for name in cluster.databases
+            ),
+            "",
+        ]
+    )
+
+
+def create(name: str, owner: str) -> str:
+    """Return the statement that makes a database."""
+    return f"CREATE DATABASE {name} OWNER {owner}"
+
+
+def unless(catalogue: str, column: str, name: str, statement: str) -> str:
+    """Return a query that runs a statement unless a catalogue has this name.
+
+    CREATE DATABASE has no IF NOT EXISTS and refuses to run in a block; \\gexec runs
+    what the query returns, which is nothing when the name is there.
+    """
+    query = f"SELECT '{statement}' WHERE NOT EXISTS "  # checked names
+    return query + f"(SELECT FROM {catalogue} WHERE {column} = '{name}') \\gexec"

@@ -1,0 +1,1 @@
+"""The stack as data: services, jobs, settings, images. Standard library only."""

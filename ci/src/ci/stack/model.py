@@ -1,0 +1,188 @@
+"""What a stack is made of: services, jobs, what they need, when they are ready.
+
+Standard library only, as the description that is made of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from graphlib import TopologicalSorter
+from signal import SIGTERM, Signals
+from urllib.parse import quote
+
+from ci.stack.errors import UsageError
+
+# More deaths than that in that time, and a service has failed for good.
+RESTARTS, RESTARTS_WITHIN_S = 3, 60.0
+
+# How a Postgres cluster is made: one collation on every platform and in every engine,
+# so that order and indexes are the same everywhere.
+INITDB_LOCALE = (
+    "--encoding=UTF8",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--locale=C",
+)
+
+
+class Condition(Enum):
+    """What must be true of a unit before one that needs it starts."""
+
+    STARTED = "started"
+    HEALTHY = "healthy"
+    COMPLETED = "completed"
+
+
+class Runtime(Enum):
+    """Which programs a process is made of."""
+
+    PIPELINE = "pipeline"
+    POSTGRES = "postgres"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A TCP port: inside the stack, and the one asked for on this machine."""
+
+    name: str
+    inside: int
+    asked: int | None
+
+
+@dataclass(frozen=True)
+class SqlProbe:
+    """Ready when the server answers a query on this database."""
+
+    database: str
+
+
+@dataclass(frozen=True)
+class HttpProbe:
+    """Ready when GET on this address answers 200."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class WorkerProbe:
+    """Ready when a worker of this pool is ONLINE by the server's own account."""
+
+    api_url: str
+    pool: str
+
+
+Probe = SqlProbe | HttpProbe | WorkerProbe
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a Postgres server must hold before anyone uses it."""
+
+    role: str
+    databases: tuple[str, ...]
+    # A bulk load checks its foreign keys as sets and switches the row triggers off.
+    may_set: tuple[str, ...] = ("session_replication_role",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A process of the stack: what both kinds have."""
+
+    name: str
+    summary: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, Condition] = field(default_factory=dict)
+    volumes: Mapping[str, str] = field(default_factory=dict)  # name → where it is
+    runtime: Runtime = Runtime.PIPELINE
+    within_s: float = 60.0  # ready, or for a job completed, within this time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Unit):
+    """Lives on: ready when its probe answers, restarted when it dies."""
+
+    probe: Probe
+    ports: tuple[Port, ...] = ()
+    cluster: Cluster | None = None
+    stop_signal: Signals = SIGTERM
+    stop_within_s: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Unit):
+    """Runs to its end; its exit code is its result."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Every service and job, by name."""
+
+    units: Mapping[str, Service | Job]
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """The services alone, in order of declaration."""
+        return {n: u for n, u in self.units.items() if isinstance(u, Service)}
+
+    def unit(self, name: str) -> Service | Job:
+        """Return one unit, or say which ones there are."""
+        if name not in self.units:
+            raise UsageError(
+                f"the stack has no service or job {name!r}; "
+                f"it has {', '.join(self.units)}",
+                "./etl status",
+            )
+        return self.units[name]
+
+    def closure(self, names: Iterable[str]) -> list[str]:
+        """Return these units and all they need, each after what it needs."""
+        graph: dict[str, set[str]] = {}
+        wanted = list(names)
+        while wanted:
+            name = wanted.pop()
+            if name not in graph:
+                graph[name] = set(self.unit(name).needs)
+                wanted.extend(graph[name])
+        return list(TopologicalSorter(graph).static_order())
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where processes *inside* the stack meet each other; an engine fills it in.
+
+    The host's view may differ: in containers the database is db:5432 inside and
+    127.0.0.1:5433 outside. `database_host` may be the folder of a unix socket.
+    `api_login` is user:password where Prefect's API asks for one, else None.
+    """
+
+    database_host: str
+    database_port: int
+    server_host: str
+    server_bind: str
+    server_port: int
+    browser_api_url: str
+    raw_dir: str
+    prefect_home: str
+    password: str | None = None
+    api_login: str | None = None
+
+    @property
+    def api_url(self) -> str:
+        """Prefect's API."""
+        return f"http://{self.server_host}:{self.server_port}/api"
+
+    def sql_url(self, driver: str, user: str, database: str) -> str:
+        """Return the SQLAlchemy URL of a database."""
+        login = quote(user) + (
+            f":{quote(self.password, safe='')}" if self.password else ""
+        )
+        if self.database_host.startswith("/"):
+            where = (
+                f"?host={quote(self.database_host, safe='/')}&port={self.database_port}"
+            )
+            return f"postgresql+{driver}://{login}@/{database}{where}"
+        place = f"{self.database_host}:{self.database_port}"
+        return f"postgresql+{driver}://{login}@{place}/{database}"

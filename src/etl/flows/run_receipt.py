@@ -1,0 +1,56 @@
+"""The ledger's account of a flow run: its receipt, after the dead have been counted."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+from sqlalchemy import Engine, select
+
+from etl.db import connect, translated_errors
+from etl.ledger.receipt import RunReceipt, read_receipt
+from etl.ledger.runs import sweep_dead_runs
+from etl.models.ledger import LedgerRun
+from etl.settings import load_settings
+
+# The session of a killed process outlives it by the second in which the server looks.
+SESSION_ENDS_WITHIN_SECONDS = 5.0
+
+
+def ledger_account(run_id: UUID) -> RunReceipt | None:
+    """Return what the ledger says of a run that has ended; None if it opened none.
+
+    A run whose process died is marked as crashed first, so that it is not reported as
+    running.
+    """
+    engine = connect(load_settings())
+    deadline = time.monotonic() + SESSION_ENDS_WITHIN_SECONDS
+    try:
+        while is_at_work(engine, run_id) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return read_receipt(engine, run_id) if status_of(engine, run_id) else None
+    finally:
+        engine.dispose()
+
+
+def has_living_process(run_id: UUID) -> bool:
+    """Tell whether a run is at work, for those who know nothing but its id."""
+    engine = connect(load_settings())
+    try:
+        return is_at_work(engine, run_id)
+    finally:
+        engine.dispose()
+
+
+def is_at_work(engine: Engine, run_id: UUID) -> bool:
+    """Tell whether a run's process is alive, by its lock on the ledger."""
+    sweep_dead_runs(engine)
+    return status_of(engine, run_id) == "running"
+
+
+def status_of(engine: Engine, run_id: UUID) -> str | None:
+    """Return a run's status in the ledger; None if it is not there."""
+    with translated_errors(), engine.connect() as connection:
+        return connection.scalar(
+            select(LedgerRun.status).where(LedgerRun.run_id == run_id)
+        )

@@ -1,0 +1,1 @@
+"""Second step: reads a raw file into frames and rejects."""
