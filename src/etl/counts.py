@@ -12,7 +12,7 @@ class Counts:
 
     Attributes:
         read: Rows of the input within the source's scope.
-        deleted: Facts that a complete input no longer has; they are in the history.
+        retracted: Facts that a complete input no longer has; they are in the history.
         out_of_scope: Rows of the input about what the source does not cover.
     """
 
@@ -22,7 +22,7 @@ class Counts:
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
-    deleted: int = 0
+    retracted: int = 0
     out_of_scope: int = 0
 
     def to_dict(self) -> dict[str, int]:
@@ -37,7 +37,7 @@ class Merged:
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
-    deleted: int = 0
+    retracted: int = 0
 
     def to_dict(self) -> dict[str, int]:
         """Return the counts by name."""

@@ -116,12 +116,14 @@ def test_new_load_time_alone_is_no_revision(lab: Any, table: Any) -> None:
 def test_absent_values_stay_unless_the_input_is_complete(lab: Any, table: Any) -> None:
     lab.nass(table.text())
     del table.rows[:10]
-    assert lab.nass(table.text()).counts.deleted == 0
+    assert lab.nass(table.text()).counts.retracted == 0
     receipt = lab.nass(table.text(), complete=True)
-    assert receipt.counts.deleted == 10
+    assert receipt.counts.retracted == 10
     assert lab.one("SELECT count(*) FROM out_nass__values") == 228
     assert (
-        lab.one("SELECT count(*) FROM out_nass__value_history WHERE change = 'deleted'")
+        lab.one(
+            "SELECT count(*) FROM out_nass__value_history WHERE change = 'retracted'"
+        )
         == 10
     )
 
@@ -131,14 +133,14 @@ def test_complete_input_reaches_its_own_program_only(lab: Any, table: Any) -> No
     for line in range(2, len(table.rows) + 2):
         table.set(line, "SOURCE_DESC", "CENSUS")
     receipt = lab.nass(table.text(), complete=True)
-    assert (receipt.counts.deleted, receipt.counts.inserted) == (0, 238)
+    assert (receipt.counts.retracted, receipt.counts.inserted) == (0, 238)
 
 
-def test_nothing_is_withdrawn_by_an_input_with_rejects(lab: Any, table: Any) -> None:
+def test_nothing_is_retracted_by_an_input_with_rejects(lab: Any, table: Any) -> None:
     lab.nass(table.text())
     table.set(2, "VALUE", "unreadable")
     receipt = lab.nass(table.text(), complete=True)
-    assert (receipt.counts.rejected, receipt.counts.deleted) == (1, 0)
+    assert (receipt.counts.rejected, receipt.counts.retracted) == (1, 0)
     assert [check.severity for check in receipt.checks if not check.passed] == [
         "warning"
     ]

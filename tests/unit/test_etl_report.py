@@ -77,6 +77,6 @@ def test_json_adds_nothing_and_forgets_nothing() -> None:
     assert data["sources"]["nass"]["error"]["hint"] == "./etl rejects"
     assert set(data["sources"]["nass"]) == {
         "status", "read", "kept", "rejected", "inserted", "updated", "unchanged",
-        "deleted", "out_of_scope", "input", "same_input", "tables", "checks",
+        "retracted", "out_of_scope", "input", "same_input", "tables", "checks",
         "rejects_by_rule", "first_rejects", "error", "duration_s",
     }  # fmt: skip

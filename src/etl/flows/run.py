@@ -42,7 +42,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--complete", action="append", default=[], metavar="SOURCE",
-        help="SOURCE's input holds everything: what it lacks was deleted",
+        help="SOURCE's input holds everything: what it lacks is retracted",
     )  # fmt: skip
     parser.add_argument(
         "--reload", action="store_true", help="load inputs even if they are unchanged"

@@ -100,7 +100,7 @@ async def source_flow(
     Args:
         source: Its name in the registry.
         input: "sample", "api", "api:…" or "raw:<sha256>:<file name>".
-        complete: The input holds everything there is: what it lacks was deleted.
+        complete: The input holds everything there is: what it lacks is retracted.
         reload: Load it even if the same input was loaded before.
         run_id: The ledger's run that this is a part of. None: it is a run by itself.
     """

@@ -75,7 +75,7 @@ class SourceReceipt:
     Attributes:
         same_input: The input was loaded before and nothing has changed since, so this
             run did not load it; the counts are those of that load, all unchanged.
-        tables: Per table: inserted, updated, unchanged, deleted.
+        tables: Per table: inserted, updated, unchanged, retracted.
         first_rejects: At most five; the ledger has all of them.
     """
 

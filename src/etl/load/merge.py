@@ -25,11 +25,11 @@ WHEN MATCHED AND ({stored}) IS DISTINCT FROM ({staged}) THEN
 WHEN NOT MATCHED THEN
     INSERT ({columns}, load_run_id, raw_file_id)
     VALUES ({all_incoming}, {run_id}, {raw_file_id})
-{withdraw}
+{retract}
 RETURNING merge_action() AS action, old.*
 """
 
-WITHDRAW = "WHEN NOT MATCHED BY SOURCE AND {within} THEN DELETE"
+RETRACT = "WHEN NOT MATCHED BY SOURCE AND {within} THEN DELETE"
 
 WITHIN = """t.{column} IN (
     SELECT d.{key} FROM {dimension} AS d
@@ -39,7 +39,7 @@ WITHIN = """t.{column} IN (
 KEEP_HISTORY = """, history AS (
     INSERT INTO {history} ({columns}, change, replaced_by_run_id)
     SELECT {columns},
-           CASE action WHEN 'DELETE' THEN 'deleted' ELSE 'updated' END, {run_id}
+           CASE action WHEN 'DELETE' THEN 'retracted' ELSE 'updated' END, {run_id}
     FROM merged WHERE action <> 'INSERT'
 )"""
 
@@ -85,14 +85,14 @@ def insert_dimension(cursor: Cursor, table: TableSpec) -> Merged:
 def merge_facts(
     cursor: Cursor, table: TableSpec, origin: Origin, *, staged: int, complete: bool
 ) -> Merged:
-    """Insert, update and, if the input is complete, withdraw facts.
+    """Insert, update and, if the input is complete, retract facts.
 
     What is replaced goes into the table's history in the same statement.
 
     Args:
         staged: How many rows the stage holds; what is neither inserted nor updated
             of them was there already.
-        complete: Facts within the input's reach that it lacks are withdrawn.
+        complete: Facts within the input's reach that it lacks are retracted.
     """
     statement = sql.SQL(COUNT_ACTIONS).format(
         merge=_merge(table, origin, complete=complete), history=_history(table, origin)
@@ -118,14 +118,14 @@ def _merge(table: TableSpec, origin: Origin, *, complete: bool) -> sql.Composed:
         all_incoming=names(columns, of="s"),
         run_id=sql.Literal(origin.run_id),
         raw_file_id=sql.Literal(origin.raw_file_id),
-        withdraw=_withdraw(table) if complete else sql.SQL(""),
+        retract=_retract(table) if complete else sql.SQL(""),
     )
 
 
-def _withdraw(table: TableSpec) -> sql.Composed:
-    """Delete what a complete input lacks, as far as the input reaches."""
+def _retract(table: TableSpec) -> sql.Composed:
+    """Delete what a complete input lacks within its reach."""
     within = [_within(reach) for reach in table.complete_within]
-    return sql.SQL(WITHDRAW).format(
+    return sql.SQL(RETRACT).format(
         within=sql.SQL(" AND ").join(within) if within else sql.SQL("true")
     )
 

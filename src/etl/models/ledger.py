@@ -100,7 +100,7 @@ class LedgerStep(Base):
     inserted: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     updated: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     unchanged: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    deleted: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    retracted: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     out_of_scope: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     tables: Mapped[dict[str, dict[str, int]]] = mapped_column(
         JSONB, server_default=text("'{}'")

@@ -193,11 +193,11 @@ class NassValue(NassFigure, LoadedRow, Base):
 
 
 class NassValueHistory(NassFigure, LoadedRow, Base):
-    """One row per figure that was replaced or withdrawn, as it was before."""
+    """One row per figure that was revised or retracted, as it was before."""
 
     __tablename__ = "core_nass__value_history"
     __table_args__ = (
-        CheckConstraint("change IN ('updated', 'deleted')", name="change"),
+        CheckConstraint("change IN ('updated', 'retracted')", name="change"),
         Index(
             "ix_core_nass__value_history__key", "series_id", "location_id", "period_id"
         ),

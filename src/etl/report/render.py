@@ -9,7 +9,7 @@ from itertools import zip_longest
 from etl.ledger.receipt import RunReceipt, SourceReceipt
 
 ALWAYS = ("read", "kept", "rejected", "inserted", "updated", "unchanged")
-IF_ANY = ("deleted", "out_of_scope")
+IF_ANY = ("retracted", "out_of_scope")
 SHORT_DIGEST = 12
 
 

@@ -52,6 +52,6 @@ class Findings:
             inserted=facts.inserted,
             updated=facts.updated,
             unchanged=facts.unchanged,
-            deleted=facts.deleted,
+            retracted=facts.retracted,
             out_of_scope=self.out_of_scope,
         )

@@ -47,7 +47,7 @@ def load_source(
     with the rejects and checks found until then.
 
     Args:
-        complete: The input holds everything there is: facts it lacks are withdrawn.
+        complete: The input holds everything there is: facts it lacks are retracted.
         reload: Load it even if the same input was loaded before.
 
     Raises:
@@ -147,10 +147,10 @@ def _merge_facts(
         facts,
         Origin(job.run_id, key.raw_file_id),
         staged=findings.read - findings.rejected,
-        complete=_may_withdraw(job, findings),
+        complete=_may_retract(job, findings),
     )
     rows = count_rows(cursor, facts.name)
-    expected = before + merged.inserted - merged.deleted
+    expected = before + merged.inserted - merged.retracted
     findings.tables[facts.name] = merged
     findings.checks.append(
         equal(f"rows of {facts.name} after the load", expected=expected, seen=rows)
@@ -159,8 +159,8 @@ def _merge_facts(
     return merged, rows
 
 
-def _may_withdraw(job: LoadRequest, findings: Findings) -> bool:
-    """Whether absence from the input means that a fact was withdrawn.
+def _may_retract(job: LoadRequest, findings: Findings) -> bool:
+    """Whether absence from the input means that a fact is retracted.
 
     Not if a row was rejected: the input may well have had the fact, in a line that
     could not be read. A repeated line is no such case, since its first one was kept.
@@ -171,7 +171,7 @@ def _may_withdraw(job: LoadRequest, findings: Findings) -> bool:
     if doubtful:
         findings.checks.append(
             Check(
-                "a complete input has no rejects, else nothing is withdrawn",
+                "a complete input has no rejects, else nothing is retracted",
                 expected="0",
                 seen=f"{doubtful:,}",
                 passed=False,

@@ -28,7 +28,7 @@ class LoadRequest:
     """What is to be loaded, under which run.
 
     Attributes:
-        complete: The input holds everything there is: facts it lacks are withdrawn.
+        complete: The input holds everything there is: facts it lacks are retracted.
         reload: Load it even if the same input was loaded before.
     """
 

@@ -56,7 +56,7 @@ class TableSpec:
     Attributes:
         name: The table.
         kind: "dimension" rows have ids made from their contents, so they are inserted
-            once and never change. "facts" are inserted, updated and withdrawn; an
+            once and never change. "facts" are inserted, updated and retracted; an
             input row is one of them, or has been rejected.
         key: Its primary key.
         columns: What transform gives, without key and `raw_line`.

@@ -133,7 +133,7 @@ def add_run_arguments(run: argparse.ArgumentParser) -> None:
         (
             "--complete",
             "SOURCE",
-            "the input is complete: values it lacks are withdrawn",
+            "the input is complete: values it lacks are retracted",
         ),
     ):
         run.add_argument(
