@@ -110,12 +110,24 @@ def test_ports_are_this_machines_alone_unless_asked_otherwise(tmp_path: Path) ->
 def test_code_is_mounted_from_the_checkout_and_must_be_there(tmp_path: Path) -> None:
     entries = services(render(place(tmp_path, StackSettings()), IMAGES))
     mounts = {one["target"]: one for one in entries["prefect-worker"]["volumes"]}
-    for name, writable in MOUNTED.items():
+    for name in MOUNTED:
         assert (CHECKOUT / name).exists()
         mount = mounts[f"/app/{name}"]
         assert mount["source"] == str(CHECKOUT / name)
-        assert mount["read_only"] is not writable
         assert mount["bind"] == {"create_host_path": False}
+
+
+def test_only_the_job_that_writes_migrations_can_change_the_checkout(
+    tmp_path: Path,
+) -> None:
+    entries = services(render(place(tmp_path, StackSettings()), IMAGES))
+    writable = {
+        (name, Path(mount["source"]).relative_to(CHECKOUT).as_posix())
+        for name, entry in entries.items()
+        for mount in entry["volumes"]
+        if mount["type"] == "bind" and not mount["read_only"]
+    }
+    assert writable == {("revision", "alembic")}
 
 
 def test_a_credentials_file_is_mounted_where_the_worker_is_told_to_look(

@@ -101,10 +101,10 @@ def test_the_pipeline_is_no_root_and_cannot_write_its_own_programs(site: Site) -
         assert container["Config"]["User"].split(":")[0] not in ("", "0")
         assert container["HostConfig"]["ReadonlyRootfs"]
         assert container["HostConfig"]["CapDrop"] == ["ALL"]
-    denied = site.docker(
-        "exec", "BioCirV_ETL_prefect-worker", "touch", "/app/src/new", code=1
-    )
-    assert "Read-only" in denied
+    for name in ("src", "alembic", "ci/src"):
+        denied = site.worker("touch", f"/app/{name}/new", code=1)
+        assert "Read-only" in denied.stderr
+        assert not (site.checkout / name / "new").exists()
 
 
 @ON_DOCKER

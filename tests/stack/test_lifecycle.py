@@ -183,7 +183,9 @@ def test_kill_9_of_the_supervisor_leaves_no_orphan_and_up_works_again(
     etl: Program,
 ) -> None:
     etl("up")
-    supervisor = next(p for p in processes(etl.home) if "ci.local.daemon" in command(p.pid))
+    supervisor = next(
+        p for p in processes(etl.home) if "ci.local.daemon" in command(p.pid)
+    )
     os.kill(supervisor.pid, signal.SIGKILL)
     assert not wait_gone(etl.home)
     etl("up")

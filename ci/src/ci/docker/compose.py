@@ -32,16 +32,17 @@ CONDITIONS = {
     Condition.HEALTHY: "service_healthy",
     Condition.COMPLETED: "service_completed_successfully",
 }
-# What people edit reaches the next run without a build. The migrations are written,
-# too: `alembic revision` inside makes its file outside.
-MOUNTED: Mapping[str, bool] = {
-    "src": False,
-    "ci/src": False,
-    "alembic": True,
-    "alembic.ini": False,
-    "prefect.yaml": False,
-    "run_prefect_flow.py": False,
-}
+# Parts of the checkout that containers read: an edit reaches the next run without a
+# build. Read-only, because the local engine executes them: a process in a container
+# must not be able to change what runs outside. A job that `writes` is the exception.
+MOUNTED = (
+    "src",
+    "ci/src",
+    "alembic",
+    "alembic.ini",
+    "prefect.yaml",
+    "run_prefect_flow.py",
+)
 SCRIPTS = "ci/src/ci/inside/scripts"
 ENSURE = ("sh", "/etl/scripts/ensure-cluster.sh", "/etl/cluster.sql")
 # A start is seen at once. Later the process's own end is what tells most, and a probe
@@ -126,14 +127,16 @@ def add_pipeline(
     entry: dict[str, Any], unit: Service | Job, place: DockerLayout
 ) -> None:
     """Add what the pipeline's own processes have: code from outside, few rights."""
-    entry["user"] = place.user
+    writes = unit.writes if isinstance(unit, Job) else ()
+    # Files that a job writes into the checkout belong to the person who runs it.
+    entry["user"] = place.person if writes else place.user
     entry["tmpfs"] = ["/tmp"]  # noqa: S108
     entry["environment"] = {"HOME": "/tmp", "USER": "etl"}  # noqa: S108
     entry["cap_drop"] = ["ALL"]
     entry["security_opt"] = ["no-new-privileges:true"]
     entry["volumes"] += [
-        bind(place.checkout / name, f"{places.CODE}/{name}", writable=writable)
-        for name, writable in MOUNTED.items()
+        bind(place.checkout / name, f"{places.CODE}/{name}", writable=name in writes)
+        for name in MOUNTED
     ]
     if place.credentials and CREDENTIALS in unit.environment.values():
         entry["volumes"].append(bind(place.credentials, CREDENTIALS))

@@ -91,6 +91,7 @@ class DockerLayout:
     bind: Mapping[str, str]  # address on this machine, by port name
     credentials: Path | None
     user: str
+    person: str  # uid:gid of who runs the command
     browser_url: str
 
 
@@ -114,6 +115,7 @@ def settle(
         bind={"sql": LOOPBACK, "http": bind},
         credentials=credentials,
         user=user(),
+        person=person(),
         browser_url=api.removesuffix("/api"),
     )
 
@@ -155,4 +157,9 @@ def user() -> str:
 
     For root it is the image's own user: nothing of the pipeline runs as root.
     """
-    return f"{os.getuid()}:{os.getgid()}" if os.getuid() else places.USER
+    return person() if os.getuid() else places.USER
+
+
+def person() -> str:
+    """Return user and group of this process."""
+    return f"{os.getuid()}:{os.getgid()}"

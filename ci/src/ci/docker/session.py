@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 from pathlib import Path
 
 from ci.docker.client import Docker
@@ -14,7 +14,7 @@ from ci.docker.layout import CONTAINER_PREFIX, DockerLayout
 from ci.host.engine import Status
 from ci.host.interrupts import passing_interrupts
 from ci.stack.errors import UsageError
-from ci.stack.model import Runtime, Service
+from ci.stack.model import Job, Runtime, Service
 
 LACKING = 44  # exit code of our own question
 
@@ -44,12 +44,23 @@ class DockerSession:
 
     def run_command(self, unit: str, command: list[str]) -> int:
         """Run a command with a unit's programs and environment."""
+        if job := self._writing_job(command):
+            unit = job  # services see the checkout read-only
         if not isinstance(self._place.stack.unit(unit), Service):
             return self._run_once([unit, *command], capture=False)[0]
         if self._lacks_program(unit, command[0]):
             hint = "./etl exec SERVICE CMD…"
             raise UsageError(f"there is no program {command[0]!r}", hint)
         return self._execute(unit, command)
+
+    def _writing_job(self, command: list[str]) -> str | None:
+        """Return the job that writes to the checkout by the same program and verb."""
+        for name, job in self._place.stack.units.items():
+            if isinstance(job, Job) and job.writes:
+                verb = list(takewhile(lambda word: word[:1] != "-", job.command))
+                if command[: len(verb)] == verb:
+                    return name
+        return None
 
     def _run_once(self, words: list[str], *, capture: bool) -> tuple[int, str]:
         terminal = [] if sys.stdin.isatty() and not capture else ["--no-TTY"]
@@ -83,7 +94,7 @@ class DockerSession:
         Services are the person's already, but not root's; and what root writes below
         PREFECT_HOME, the service could not write any more.
         """
-        own = f"{os.getuid()}:{os.getgid()}"
+        own = self._place.person
         runtime = self._place.stack.unit(unit).runtime
         if runtime is not Runtime.PIPELINE or own == self._place.user:
             return []

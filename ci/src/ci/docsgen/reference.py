@@ -76,6 +76,7 @@ def compose_file() -> str:
         bind={"sql": LOOPBACK, "http": StackSettings().prefect_server_api_host},
         credentials=None,
         user=places.USER,
+        person=places.USER,
         browser_url="",
     )
     used = {Runtime.PIPELINE: "biocirv-etl", Runtime.POSTGRES: images.POSTGRES}

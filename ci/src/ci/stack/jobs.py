@@ -87,12 +87,15 @@ def migrations(pipeline: Mapping[str, str]) -> list[Job]:
     return [
         alembic("history", "list the migrations", pipeline, {}),
         alembic("downgrade", "undo migrations: -1 is one", pipeline, healthy),
-        alembic(
-            "revision",
-            "write the migration from the schema to the models",
-            pipeline,
-            migrated,
-            "--autogenerate",
+        replace(
+            alembic(
+                "revision",
+                "write the migration from the schema to the models",
+                pipeline,
+                migrated,
+                "--autogenerate",
+            ),
+            writes=("alembic",),
         ),
         replace(
             alembic(

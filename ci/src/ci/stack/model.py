@@ -115,6 +115,9 @@ class Service(Unit):
 class Job(Unit):
     """Runs to its end; its exit code is its result."""
 
+    # Parts of the checkout that it may change. Containers see all others read-only.
+    writes: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class Stack:
