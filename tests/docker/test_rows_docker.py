@@ -18,9 +18,8 @@ from ci.cli.progress import StartProgress
 from ci.docker import engine as module
 from ci.docker.engine import DockerEngine
 from ci.docker.image import read_images
-from ci.host.env_file import find_env_file
+from ci.host.env_file import find_env_file, read_settings
 from ci.host.home import Home
-from ci.stack.settings import read_settings
 
 pytestmark = pytest.mark.timeout(900)  # a first stack builds its image
 

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from tests.docker.pixi_tasks import Tasks
 
-from ci.stack.settings import read_env_file, read_settings, variable_names
+from ci.host.env_file import read_env_file, read_settings
+from ci.stack.settings import variable_names
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TASKS = (

@@ -261,8 +261,7 @@ def call(args: argparse.Namespace) -> Result:
         progress.say(f"etl {args.verb}: {args.engine} engine, state in {home.root}")
 
     from ci.cli import verbs  # only now: the first line is not to wait for these
-    from ci.host.env_file import find_env_file
-    from ci.stack.settings import read_settings
+    from ci.host.env_file import find_env_file, read_settings
 
     settings = read_settings(os.environ, find_env_file(CHECKOUT))
     engine = engines.new_engine(args.engine, CHECKOUT, home, settings)

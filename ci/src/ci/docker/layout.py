@@ -129,7 +129,7 @@ def choose_ports(folder: Folder, settings: StackSettings) -> dict[str, int]:
     """Choose the ports on this machine. Raises PortTaken for one that was asked for."""
     last = folder.ports()
     wishes = (
-        Port("sql", POSTGRES_PORT, settings.postgres_port),
+        Port("sql", POSTGRES_PORT, settings.database_port),
         Port("http", PREFECT_PORT, settings.server_port),
     )
     return {wish.name: choose(wish, last.get(wish.name)).number for wish in wishes}

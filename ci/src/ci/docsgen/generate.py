@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ci.docsgen.generated import GENERATED
-from ci.docsgen.reference import compose_file, settings_page, stack_page
+from ci.docsgen.reference import compose_file, env_example, settings_page, stack_page
 from ci.stack import images
 
 Rewrite = Callable[[str], str]
@@ -42,6 +42,7 @@ def replace_once(pattern: str, line: str, text: str) -> str:
 
 # What each file holds by rights, given what it holds now; in the order of their names.
 REWRITES: tuple[Rewrite, ...] = (
+    lambda now: env_example(),
     dockerfile,
     dagger_base_image,
     lambda now: compose_file(),

@@ -7,6 +7,7 @@ every call.
 from __future__ import annotations
 
 GENERATED = (
+    ".env.example",
     "Dockerfile",
     "ci/pyproject.toml",
     "docs/reference/compose.yaml",

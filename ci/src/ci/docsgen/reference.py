@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import Field, fields
 from pathlib import Path
+from textwrap import wrap
+from typing import Any
 
 from ci.docker import compose
 from ci.docker.layout import DockerLayout, Folder
@@ -13,9 +16,15 @@ from ci.inside import places
 from ci.stack import images
 from ci.stack.model import Job, Runtime, Service, Stack
 from ci.stack.services import describe
-from ci.stack.settings import POSTGRES_PORT, PREFECT_PORT, StackSettings, variable_names
+from ci.stack.settings import POSTGRES_PORT, PREFECT_PORT, StackSettings
 
 WRITTEN = "Written by `python -m ci.docsgen.generate`; edits are lost."
+ENV_HEADER = (
+    f"# {WRITTEN}",
+    "# Settings of the stack. Copy to .env and edit: cp .env.example .env",
+    "# It works unedited: what is left out or empty is derived, generated or chosen.",
+    "# The environment wins over this file. Never commit .env: it holds secrets.",
+)
 COMPOSE_NOTE = f"""\
 # {WRITTEN}
 # For reading: what `./etl --engine docker up` renders when nothing is set. Left out
@@ -57,13 +66,45 @@ def rows(units: dict[str, Service] | dict[str, Job]) -> Iterable[tuple[str, ...]
 
 def settings_page() -> str:
     """Return docs/reference/settings.md."""
-    told = [(f"`{name}`", text) for name, text in variable_names().items()]
+    variables = [
+        (f"`{spec.name.upper()}`", f"`{default}`" if default else "", meaning(spec))
+        for spec in fields(StackSettings)
+        for default in [default_text(spec)]
+    ]
     return page(
-        "StackSettings",
-        "Read from the environment, and below it from the file `.env`. "
-        "An empty value counts as absent.",
-        table(("variable", "meaning"), told),
+        "Settings",
+        "Read from the environment, and below it from the file `.env`. An empty value "
+        "counts as absent. A malformed value is an error (exit code 2) that names the "
+        "variable and what is allowed, before anything starts.",
+        table(("variable", "default", "meaning"), variables),
     )
+
+
+def env_example() -> str:
+    """Return .env.example: every variable with its meaning and its default."""
+    lines = list(ENV_HEADER)
+    for spec in fields(StackSettings):
+        if section := spec.metadata["section"]:
+            lines += ["", f"# --- {section} {'-' * (79 - len(section))}"]
+        lines += wrap(
+            meaning(spec),
+            width=86,
+            initial_indent="# ",
+            subsequent_indent="# ",
+            break_on_hyphens=False,
+        )
+        lines.append(f"{spec.name.upper()}={default_text(spec)}")
+    return "\n".join(lines) + "\n"
+
+
+def meaning(spec: Field[Any]) -> str:
+    """Return what a variable means."""
+    return str(spec.metadata["help"])
+
+
+def default_text(spec: Field[Any]) -> str:
+    """Return a variable's default as it is written in a file; "" for none."""
+    return "" if spec.default is None else str(spec.default)
 
 
 def compose_file() -> str:

@@ -27,7 +27,7 @@ import anyio.abc
 import psutil
 from anyio.streams.memory import MemoryObjectSendStream
 
-from ci.host.env_file import find_env_file
+from ci.host.env_file import find_env_file, read_settings
 from ci.host.home import Home
 from ci.local.connection import Message, Visit
 from ci.local.guard import locked, sweep
@@ -38,7 +38,7 @@ from ci.local.state import State
 from ci.local.supervisor import Supervisor
 from ci.stack.errors import StackError, StackStopping, UsageError, unwrapped
 from ci.stack.services import describe
-from ci.stack.settings import StackSettings, read_settings
+from ci.stack.settings import StackSettings
 
 log = logging.getLogger("ci.supervisor")
 

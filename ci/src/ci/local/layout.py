@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ci.host.home import Home
 from ci.host.password import password_of
-from ci.host.ports import LOOPBACK, choose
+from ci.host.ports import choose
 from ci.local.postgres import Postgres
 from ci.stack.model import Endpoints, Port
 from ci.stack.settings import POSTGRES_PORT, PREFECT_PORT, StackSettings
@@ -31,21 +31,20 @@ def settle(home: Home, settings: StackSettings) -> LocalLayout:
     home.make()
     last = last_ports(home)
     wishes = (
-        Port("sql", POSTGRES_PORT, settings.postgres_port),
+        Port("sql", POSTGRES_PORT, settings.database_port),
         Port("http", PREFECT_PORT, settings.server_port),
     )
     # Never released here: they are ours as long as this process lives.
     ports = {wish.name: choose(wish, last.get(wish.name)).number for wish in wishes}
-    bind = settings.prefect_server_api_host
-    host = LOOPBACK if bind in ("0.0.0.0", "localhost") else bind  # noqa: S104
-    api = settings.prefect_ui_api_url or f"http://{host}:{ports['http']}/api"
+    bind = settings.server_bind
+    address = f"http://{bind.url_host}:{ports['http']}/api"
     endpoints = Endpoints(
         database_host=str(home.pg_sockets),
         database_port=ports["sql"],
-        server_host=host,
-        server_bind=bind,
+        server_host=bind.client_host,
+        server_bind=bind.text,
         server_port=ports["http"],
-        browser_api_url=api,
+        browser_api_url=settings.prefect_ui_api_url or address,
         raw_dir=str(home.raw),
         prefect_home=str(home.prefect),
     )

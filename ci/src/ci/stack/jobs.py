@@ -130,8 +130,8 @@ def login(settings: StackSettings, at: Endpoints) -> dict[str, str]:
         url = urlsplit(settings.database_url.reveal())
         options = parse_qs(url.query)
         given = {
-            "PGHOST": url.hostname,
-            "PGPORT": str(url.port or 5432),
+            "PGHOST": url.hostname or options.get("host", [None])[0],
+            "PGPORT": str(url.port or options.get("port", [5432])[0]),
             "PGUSER": url.username and unquote(url.username),
             "PGDATABASE": url.path.lstrip("/"),
             "PGPASSWORD": url.password and unquote(url.password),

@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from signal import SIGTERM, Signals
 from urllib.parse import quote
 
+from ci.stack.addresses import url_host
 from ci.stack.errors import UsageError
 
 # More deaths than that in that time, and a service has failed for good.
@@ -175,7 +176,7 @@ class Endpoints:
     @property
     def api_url(self) -> str:
         """Prefect's API."""
-        return f"http://{self.server_host}:{self.server_port}/api"
+        return f"http://{url_host(self.server_host)}:{self.server_port}/api"
 
     def sql_url(self, driver: str, user: str, database: str) -> str:
         """Return the SQLAlchemy URL of a database."""

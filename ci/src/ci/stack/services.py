@@ -103,7 +103,7 @@ def database(settings: StackSettings, client: dict[str, str]) -> Service:
         runtime=Runtime.POSTGRES,
         command=("postgres", *options),
         environment=client,
-        ports=(Port("sql", 5432, settings.postgres_port),),
+        ports=(Port("sql", 5432, settings.database_port),),
         volumes={"pgdata": "/var/lib/postgresql"},
         probe=SqlProbe(settings.postgres_db),
         cluster=Cluster(
@@ -133,7 +133,7 @@ def prefect_server(settings: StackSettings, at: Endpoints) -> Service:
         environment=prefect_client(settings, at)
         | {
             "PREFECT_API_DATABASE_CONNECTION_URL": url.reveal()
-            if url and settings.external_database
+            if url and settings.external_prefect_database
             else at.sql_url(
                 "asyncpg", settings.postgres_user, settings.prefect_database
             ),
@@ -163,6 +163,8 @@ def prefect_worker(
         for name, value in sources.items()
         if value is not None
     }
+    if settings.prefect_worker_limit:
+        given["PREFECT_WORKER_LIMIT"] = str(settings.prefect_worker_limit)
     return Service(
         name="prefect-worker",
         summary="runs scheduled and triggered flows, each in its own process",
