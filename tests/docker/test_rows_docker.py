@@ -96,14 +96,29 @@ def test_the_application_is_in_app(site: Site) -> None:
 @ON_DOCKER
 def test_the_pipeline_is_no_root_and_cannot_write_its_own_programs(site: Site) -> None:
     for name in ("prefect-worker", "prefect-server"):
-        container = site.inspect(name)
-        assert container["Config"]["User"].split(":")[0] not in ("", "0")
-        assert container["HostConfig"]["ReadonlyRootfs"]
-        assert container["HostConfig"]["CapDrop"] == ["ALL"]
+        user = site.inspect(name)["Config"]["User"]
+        assert user.split(":")[0] not in ("", "0")
     for name in ("src", "alembic", "ci/src"):
         denied = site.worker("touch", f"/app/{name}/new", code=1)
         assert "Read-only" in denied.stderr
         assert not (site.checkout / name / "new").exists()
+
+
+@ON_DOCKER
+def test_every_container_has_limits_and_no_capability(site: Site) -> None:
+    for name in (*SERVICES, "setup-db"):
+        limits = site.inspect(name)["HostConfig"]
+        assert limits["ReadonlyRootfs"], name
+        assert limits["CapDrop"] == ["ALL"]
+        assert not limits["CapAdd"]
+        assert limits["Memory"] == 4 * 2**30
+        assert limits["PidsLimit"] == 2048
+        assert limits["LogConfig"]["Config"] == {"max-file": "3", "max-size": "10m"}
+    process = site.task("exec-db", "cat", "/proc/self/status").stdout
+    rights = dict(line.split(":\t") for line in process.splitlines() if ":\t" in line)
+    assert rights["NoNewPrivs"] == "1"
+    assert {int(rights[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")} == {0}
+    assert "0" not in rights["Uid"].split("\t")
 
 
 @ON_DOCKER

@@ -2,9 +2,15 @@
 # Stands in for the entry point of the official image of PostgreSQL: same variables, same folders.
 set -euo pipefail
 
+# Folders, owners and rights as in the original, so that it needs the same capabilities.
+if [ "$1" = postgres ]; then
+    mkdir --parents "$PGDATA"
+    chmod 00700 "$PGDATA" || :
+    mkdir --parents /var/run/postgresql || :
+    chmod 03775 /var/run/postgresql || :
+fi
 if [ "$1" = postgres ] && [ "$(id -u)" = 0 ]; then
-    install --directory --owner postgres --group postgres --mode 0700 "$PGDATA"
-    chown postgres:postgres /var/lib/postgresql /var/run/postgresql
+    find "$PGDATA" /var/run/postgresql \! -user postgres -exec chown postgres '{}' +
     exec setpriv --reuid postgres --regid postgres --clear-groups "$0" "$@"
 fi
 if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then

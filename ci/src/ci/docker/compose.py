@@ -48,6 +48,19 @@ ENSURE = ("sh", "/etl/scripts/ensure-cluster.sh", "/etl/cluster.sql")
 # A start is seen at once. Later the process's own end is what tells most, and a probe
 # of Python's a second would take a quarter of a processor for each service.
 START_INTERVAL, INTERVAL, MISSES = "250ms", "5s", 3
+# What every container is limited to. Without limits one process that leaks memory or
+# forks without end takes the whole machine, and logs grow until the disk is full.
+LIMITS: Mapping[str, Any] = {
+    "read_only": True,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+    "mem_limit": "4g",
+    "pids_limit": 2048,
+    "logging": {
+        "driver": "json-file",
+        "options": {"max-size": "10m", "max-file": "3"},
+    },
+}
 HEADER = "# Rendered from ci/src/ci/stack/services.py at each start; edits are lost.\n"
 
 
@@ -106,7 +119,7 @@ def unit_entry(unit: Service | Job, place: DockerLayout, image: str) -> dict[str
             for name, path in unit.volumes.items()
         ],
         "init": True,
-        "read_only": True,
+        **LIMITS,
         "depends_on": {
             need: {"condition": CONDITIONS[condition]}
             for need, condition in unit.needs.items()
@@ -115,6 +128,8 @@ def unit_entry(unit: Service | Job, place: DockerLayout, image: str) -> dict[str
     if unit.runtime is Runtime.PIPELINE:
         add_pipeline(entry, unit, place)
     else:
+        # The official image's own user: its entry point then needs no capability.
+        entry["user"] = "postgres"
         entry["tmpfs"] = ["/tmp", "/var/run/postgresql"]  # noqa: S108
     if isinstance(unit, Service):
         add_service(entry, unit, place)
@@ -126,14 +141,12 @@ def unit_entry(unit: Service | Job, place: DockerLayout, image: str) -> dict[str
 def add_pipeline(
     entry: dict[str, Any], unit: Service | Job, place: DockerLayout
 ) -> None:
-    """Add what the pipeline's own processes have: code from outside, few rights."""
+    """Add the user and the mounted code of the pipeline's own processes."""
     writes = unit.writes if isinstance(unit, Job) else ()
     # Files that a job writes into the checkout belong to the person who runs it.
     entry["user"] = place.person if writes else place.user
     entry["tmpfs"] = ["/tmp"]  # noqa: S108
     entry["environment"] = {"HOME": "/tmp", "USER": "etl"}  # noqa: S108
-    entry["cap_drop"] = ["ALL"]
-    entry["security_opt"] = ["no-new-privileges:true"]
     entry["volumes"] += [
         bind(place.checkout / name, f"{places.CODE}/{name}", writable=name in writes)
         for name in MOUNTED
