@@ -13,7 +13,10 @@ SCHEDULED = {"flow_runs": {"tags": {"all_": ["auto-scheduled"]}}}
 
 
 def test_a_scheduled_run_starts_and_completes(chain: Prefect, tmp_path: Path) -> None:
-    """Guards the lock, too: on SQLAlchemy 2.1 Prefect 3.8.8 schedules nothing."""
+    """Checks the lock, too: some combinations of versions schedule no run.
+
+    They are listed in docs/decisions/0004-prefect-3.9.md.
+    """
     each_10_s = ('cron: "0 6 * * *"', 'cron: "* * * * * */10"')
     deploy_from(chain, tmp_path, each_10_s, ("active: false", "active: true"))
     try:
