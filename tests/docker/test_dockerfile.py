@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ci.docsgen.generate import outdated
 from ci.inside import places
 from ci.stack import images
 
@@ -31,11 +30,6 @@ def test_hadolint_finds_nothing() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
-
-
-def test_generated_files_hold_what_they_should() -> None:
-    """Among them the images: the Dockerfile's defaults are those of ci.stack.images."""
-    assert outdated(CHECKOUT) == {}
 
 
 def test_every_base_is_a_build_argument_with_an_image_by_digest() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from ci.cli.main import VERBS, data_verbs
+from ci.docsgen import map as tree
+from ci.docsgen.generate import outdated
 from ci.stack import errors
 from ci.stack.settings import variable_names
 
@@ -87,3 +89,31 @@ def test_the_map_of_the_readme_is_the_tree() -> None:
         missing += [name for name in names if not (base / name).exists()]
         folder = CHECKOUT / names[0] if indent == 4 else folder
     assert missing == []
+
+
+@pytest.mark.parametrize("package", tree.PACKAGES)
+def test_the_map_of_the_readme_has_every_folder_of_the_code(package: str) -> None:
+    text = (CHECKOUT / "README.md").read_text().split("## Where things are")[1]
+    part = text.split(f"    {tree.PACKAGES[package]}/ ")[1]
+    named = set(re.findall(r"^ {6}(\S+/(?: \S+/)*)", part, re.M))
+    folders = {name for line in named for name in line.split()}
+    rooms = {room.path for room in tree.rooms(CHECKOUT, package)}
+    assert {path for path in rooms if path.endswith("/")} <= folders
+
+
+def test_the_generated_files_are_current() -> None:
+    """Among them: the map in architecture.md, and the images in the Dockerfile."""
+    stale = sorted(outdated(CHECKOUT))
+    assert stale == [], "run: .etl/env-dev/bin/python -m ci.docsgen.generate"
+
+
+def test_the_map_shows_imports_within_functions(tmp_path: Path) -> None:
+    rooms = {"a.py": "from etl.b import c", "b.py": "def f():\n    from etl import c"}
+    (tmp_path / "src/etl").mkdir(parents=True)
+    for name, text in (rooms | {"c.py": ""}).items():
+        (tmp_path / "src/etl" / name).write_text(f'"""Job of {name}."""\n{text}\n')
+    assert tree.drawing(tmp_path, "etl").splitlines()[2:] == [
+        "| `a.py` | Job of a.py | `b` |",
+        "| `b.py` | Job of b.py | `c` |",
+        "| `c.py` | Job of c.py | none |",
+    ]

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ci.docsgen.generated import GENERATED
+from ci.docsgen.map import with_map
 from ci.docsgen.reference import compose_file, env_example, settings_page, stack_page
 from ci.stack import images
 
 Rewrite = Callable[[str], str]
+CHECKOUT = Path(__file__).resolve().parents[4]
 
 
 def dockerfile(text: str) -> str:
@@ -45,6 +47,7 @@ REWRITES: tuple[Rewrite, ...] = (
     lambda now: env_example(),
     dockerfile,
     dagger_base_image,
+    lambda now: with_map(now, CHECKOUT),
     lambda now: compose_file(),
     lambda now: settings_page(),
     lambda now: stack_page(),

@@ -10,6 +10,7 @@ GENERATED = (
     ".env.example",
     "Dockerfile",
     "ci/pyproject.toml",
+    "docs/explanation/architecture.md",
     "docs/reference/compose.yaml",
     "docs/reference/settings.md",
     "docs/reference/stack.md",
