@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.docker.pixi_tasks import Tasks
+from tests.security.api import Api
 
 from ci.host.home import Home
 from ci.stack.settings import variable_names
@@ -145,15 +145,18 @@ class Site:
         units = {unit["name"]: unit for unit in self.status()["units"]}
         return dict(units[name])
 
+    @property
+    def prefect(self) -> Api:
+        """Prefect's API, with its login."""
+        status = self.json("service-status", "--show-login")["data"]
+        return Api(status["ui_url"], status["login"])
+
     def api(self, path: str, body: object = None) -> Any:
         """Ask Prefect's API: POST with a body, else GET."""
-        request = urllib.request.Request(
-            f"{self.status()['ui_url']}/api{path}",
-            None if body is None else json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)
+        api = self.prefect
+        method = "GET" if body is None else "POST"
+        answer = api.ask(method, path, body, login=api.login)
+        return answer.raise_for_status().json()
 
     def edit(self, name: str, old: str, new: str) -> Callable[[], None]:
         """Replace a text in a file of the checkout; return what undoes it."""

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 from tests.docker.site import Site
+from tests.security.api import (
+    assert_asks_for_the_login,
+    assert_other_origins_get_no_permission,
+)
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(900)  # a first stack builds its image
@@ -116,6 +120,11 @@ def test_the_printed_address_opens_and_the_api_is_healthy(site: Site) -> None:
         url = address[1].replace("127.0.0.1", host)
         assert get(f"{url}/") == 200
         assert get(f"{url}/api/health") == 200
+
+
+def test_the_api_answers_its_own_user_and_its_own_pages_alone(site: Site) -> None:
+    assert_asks_for_the_login(site.prefect)
+    assert_other_origins_get_no_permission(site.prefect)
 
 
 @pytest.mark.rows(15, 36, 40, 41)

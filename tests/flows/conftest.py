@@ -22,6 +22,7 @@ from tests.waiting import eventually
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 POOL = "test-pool"
+LOGIN = "etl:the login of the tests"
 
 
 def free_port() -> int:
@@ -86,7 +87,9 @@ class Prefect:
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """Ask the REST API."""
         url = self.environment["PREFECT_API_URL"] + path
-        return httpx.request(method, url, json=body).raise_for_status().json()
+        user, _, password = LOGIN.partition(":")
+        answer = httpx.request(method, url, json=body, auth=(user, password))
+        return answer.raise_for_status().json() if answer.content else None
 
     def start(self, module: str, *arguments: str) -> subprocess.Popen[str]:
         """Start a job of the flows in the checkout."""
@@ -152,6 +155,8 @@ def prefect(
             "TMPDIR": str(folder),  # Prefect's files there are not to meet other users'
             "PREFECT_API_DATABASE_CONNECTION_URL": server.url(metadata, "asyncpg"),
             "PREFECT_API_URL": f"{address}/api",
+            "PREFECT_API_AUTH_STRING": LOGIN,
+            "PREFECT_SERVER_API_AUTH_STRING": LOGIN,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "0.2",
             "PREFECT_WORK_POOL_NAME": POOL,

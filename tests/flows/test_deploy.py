@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 from tests.flows.conftest import CHECKOUT, Prefect
 
 MASTER = "/deployments/name/master-etl/master-etl-deployment"
@@ -94,8 +93,7 @@ def test_what_was_switched_in_the_ui_is_put_back(prefect: Prefect) -> None:
     prefect.job("etl.flows.deploy")
     master = prefect.api("GET", MASTER)
     schedule = f"/deployments/{master['id']}/schedules/{master['schedules'][0]['id']}"
-    url = prefect.environment["PREFECT_API_URL"] + schedule
-    httpx.patch(url, json={"active": True}).raise_for_status()
+    prefect.api("PATCH", schedule, {"active": True})
     assert deployments(prefect)["master-etl-deployment"]["schedules"][0][1] is True
     again = prefect.job("etl.flows.deploy", "--json")
     assert {d["outcome"] for d in again.data["deployments"]} == {"updated"}

@@ -75,14 +75,16 @@ class Program:
         """Return the environment of a user who has set ETL_HOME."""
         return os.environ | {"ETL_HOME": str(self.home.root)}
 
-    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, output: int = subprocess.PIPE, **options: Any
+    ) -> subprocess.Popen[str]:
         """Start a verb and return its process."""
         return subprocess.Popen(
             [str(PROGRAM), *words],
             env=self.environment(),
             text=True,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.PIPE,
             cwd=CHECKOUT,
             **options,

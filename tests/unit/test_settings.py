@@ -81,7 +81,7 @@ def test_a_malformed_value_is_reported_with_name_value_and_what_is_allowed(
         ("postgresql://u:canary@h", "ends with the name of the database"),
     ],
 )
-def test_a_malformed_secret_is_reported_without_its_value(
+def test_a_malformed_url_is_reported_without_its_password(
     value: str, allowed: str
 ) -> None:
     with pytest.raises(InvalidSetting, match=re.escape(allowed)) as failure:
@@ -282,7 +282,9 @@ def test_a_misspelt_name_in_the_file_is_an_error_and_a_foreign_one_is_not(
 
 
 def test_secrets_never_show() -> None:
-    environment = {name: "canary-7f3a" for name in secret_names() if "URL" not in name}
+    environment = {
+        name: "me:canary-7f3a-secret" for name in secret_names() if "URL" not in name
+    }
     settings = read_settings(environment)
     assert len(environment) >= 4
     assert "canary-7f3a" not in repr(settings)

@@ -124,6 +124,22 @@ def test_a_login_of_the_api_reaches_the_server_and_all_that_ask_it() -> None:
     assert "AUTH_STRING" not in str(stack())
 
 
+@pytest.mark.parametrize(
+    ("url", "origins"),
+    [
+        (
+            "http://127.0.0.1:4200/api",
+            "http://127.0.0.1:4200,http://localhost:4200",
+        ),
+        ("https://etl.example.org/api", "https://etl.example.org"),
+        ("http://[fd00::1]:4200/api", "http://[fd00::1]:4200"),
+    ],
+)
+def test_only_the_uis_own_pages_may_read_the_api(url: str, origins: str) -> None:
+    server = stack(at=replace(AT, browser_api_url=url)).units["prefect-server"]
+    assert server.environment["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == origins
+
+
 def test_whoever_reads_or_stores_raw_files_shares_one_volume() -> None:
     units = stack().units
     share = {u.name for u in units.values() if "rawdata" in u.volumes}

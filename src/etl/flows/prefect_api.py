@@ -142,6 +142,12 @@ class PrefectApi:
                 f"Prefect's API answered {answer.status_code} to {method} {path}",
                 "./etl logs prefect-server",
             )
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise ConfigError(
+                f"Prefect's API at {self.url} does not accept the login in "
+                "PREFECT_API_AUTH_STRING",
+                "./etl restart",
+            )
         if answer.is_client_error:
             raise ConfigError(
                 f"Prefect's API refused {method} {path}: {answer.text[:500]}",

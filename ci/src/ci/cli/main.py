@@ -44,6 +44,8 @@ PASSING = {"psql": 0, "exec": 1, "test": 0}
 OWN_FLAGS = ("-h", "--help", "--json", "--debug", "--prefect", "--engine")
 # Verbs that take a while say at once where they are at work; the others just answer.
 SPEAKING = ("run", "up", "down", "restart", "deploy", "migrate", "rebuild")
+# Verbs that start Prefect's server. Each of them prints what an open API means.
+STARTING = ("run", "up", "restart", "deploy", "exec")
 ENTRY_POINTS = "etl.verbs"
 EXAMPLES = """\
 examples:
@@ -113,6 +115,9 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     down("--volumes", action="store_true", help="delete the data too")
     down("--yes", action="store_true", help="do not ask")
     verbs["restart"].add_argument("service", nargs="?")
+    verbs["status"].add_argument(
+        "--show-login", action="store_true", help="show the login of Prefect's UI"
+    )
     logs = verbs["logs"].add_argument
     logs("service", nargs="?")
     logs("-f", "--follow", action="store_true", help="go on with what is added")
@@ -262,8 +267,12 @@ def call(args: argparse.Namespace) -> Result:
 
     from ci.cli import verbs  # only now: the first line is not to wait for these
     from ci.host.env_file import find_env_file, read_settings
+    from ci.host.secrets import exposure
 
     settings = read_settings(os.environ, find_env_file(CHECKOUT))
+    if args.verb in STARTING:
+        for line in exposure(settings):
+            progress.say(line)
     engine = engines.new_engine(args.engine, CHECKOUT, home, settings)
     if args.verb in SPEAKING:
         engines.point_out_others(args.engine, CHECKOUT, home, settings, progress)

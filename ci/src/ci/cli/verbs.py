@@ -28,9 +28,8 @@ class Context:
 def up(args: Namespace, ctx: Context) -> Result:
     """Start every service; return when all are ready."""
     status = ctx.engine.up(ctx.progress)
-    return described(
-        status, (f"ready in {ctx.progress.elapsed_s:.1f} s: {status.ui_url}",)
-    )
+    ready = f"ready in {ctx.progress.elapsed_s:.1f} s: {status.ui_url}"
+    return described(status, (ready, *login_lines(status, show=False)))
 
 
 def down(args: Namespace, ctx: Context) -> Result:
@@ -60,17 +59,32 @@ def restart(args: Namespace, ctx: Context) -> Result:
 
 def status(args: Namespace, ctx: Context) -> Result:
     """Show every service and job of the stack."""
-    return described(ctx.engine.status())
+    return described(ctx.engine.status(), show_login=args.show_login)
 
 
-def described(status: Status, lines: tuple[str, ...] = ()) -> Result:
+def described(
+    status: Status, lines: tuple[str, ...] = (), *, show_login: bool = False
+) -> Result:
     """Return a status as data and as a table."""
     if not lines:
-        lines = tuple(status_lines(status))
-    return Result(status.as_data(), lines)
+        lines = tuple(status_lines(status, show_login=show_login))
+    return Result(status.as_data(show_login=show_login), lines)
 
 
-def status_lines(status: Status) -> Iterator[str]:
+def login_lines(status: Status, *, show: bool) -> tuple[str, ...]:
+    """Return how to log in to the UI.
+
+    The login is shown on a terminal, or when asked for: what a program runs often goes
+    to a log, which other people read.
+    """
+    if status.api_login is None:
+        return ("login: none (PREFECT_API_LOGIN=off)",)
+    if show or sys.stdout.isatty():
+        return (f"login: {status.api_login}",)
+    return ("login: ./etl status --show-login",)
+
+
+def status_lines(status: Status, *, show_login: bool) -> Iterator[str]:
     """Yield the table of a status."""
     if not status.running:
         yield "nothing is running (./etl up starts the stack)"
@@ -86,6 +100,7 @@ def status_lines(status: Status) -> Iterator[str]:
             f"{pid:>8}{code:>6}{unit['restarts']:>10}"
         )
     yield f"UI {status.ui_url}"
+    yield from login_lines(status, show=show_login)
     if status.stale_settings:
         yield "the settings have changed since the start: ./etl restart applies them"
     if status.stale_image:

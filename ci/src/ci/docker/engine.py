@@ -234,6 +234,7 @@ class DockerEngine:
         return Status(
             running=True,
             ui_url=place.browser_url,
+            api_login=place.api_login,
             units=rows(place.stack, containers),
             stale_settings=self.is_stale(place),
             stale_image=self.image.is_stale(),

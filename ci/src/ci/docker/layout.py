@@ -7,12 +7,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ci.host.home import Home
-from ci.host.password import password_of
 from ci.host.ports import LOOPBACK, choose
+from ci.host.secrets import login_of, password_of
 from ci.inside import places
 from ci.stack.errors import InvalidSetting
 from ci.stack.model import Port, Stack
@@ -93,6 +93,7 @@ class DockerLayout:
     user: str
     person: str  # uid:gid of who runs the command
     browser_url: str
+    api_login: str | None = field(default=None, repr=False)
 
 
 def settle(
@@ -104,8 +105,11 @@ def settle(
     credentials = credentials_file(settings, checkout)
     if credentials:
         settings = replace(settings, credentials_path=CREDENTIALS)
+    login = login_of(folder.home, settings)
     at = places.endpoints(
-        password=password_of(folder.home, settings), browser_api_url=api
+        password=password_of(folder.home, settings),
+        browser_api_url=api,
+        api_login=login,
     )
     return DockerLayout(
         folder=folder,
@@ -117,6 +121,7 @@ def settle(
         user=user(),
         person=person(),
         browser_url=api.removesuffix("/api"),
+        api_login=login,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -19,12 +19,15 @@ class Status:
     units: list[dict[str, Any]]
     stale_settings: bool = False
     stale_image: bool = False
+    api_login: str | None = field(default=None, repr=False)  # user:password
 
-    def as_data(self) -> dict[str, Any]:
-        """Return it as the `data` of a JSON answer."""
+    def as_data(self, *, show_login: bool = False) -> dict[str, Any]:
+        """Return it as the `data` of a JSON answer; the login only if asked for."""
         return {
             "running": self.running,
             "ui_url": self.ui_url,
+            "login_required": self.api_login is not None,
+            **({"login": self.api_login} if show_login else {}),
             "settings_changed": self.stale_settings,
             "image_outdated": self.stale_image,
             "units": self.units,

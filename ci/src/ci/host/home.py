@@ -106,11 +106,11 @@ class Home:
                 "ETL_HOME=/a/folder/you/can/write ./etl …",
             ) from None
 
-    def password(self) -> str:
-        """Return the generated database password; made once, readable by its owner."""
+    def secret(self, name: str) -> str:
+        """Return a generated secret; made once, readable by its owner alone."""
         from secrets import token_urlsafe
 
-        path = self.root / "postgres_password"
+        path = self.root / name
         if not path.exists():
             draft = path.with_suffix(f".{os.getpid()}")
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -119,7 +119,7 @@ class Home:
             try:
                 os.link(draft, path)
             except FileExistsError:
-                pass  # another process was first: its password is the one
+                pass  # another process was first: its secret is the one
             finally:
                 draft.unlink()
         return path.read_text()

@@ -193,6 +193,7 @@ class LocalEngine:
         return Status(
             running=True,
             ui_url=account["endpoints"]["browser_api_url"].removesuffix("/api"),
+            api_login=account["endpoints"]["api_login"],
             units=account["units"],
             stale_settings=account["settings_digest"] != digest(self.settings),
         )

@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass
 
 from ci.host.home import Home
-from ci.host.password import password_of
 from ci.host.ports import choose
+from ci.host.secrets import login_of, password_of
 from ci.local.postgres import Postgres
 from ci.stack.model import Endpoints, Port
 from ci.stack.settings import POSTGRES_PORT, PREFECT_PORT, StackSettings
@@ -47,6 +47,7 @@ def settle(home: Home, settings: StackSettings) -> LocalLayout:
         browser_api_url=settings.prefect_ui_api_url or address,
         raw_dir=str(home.raw),
         prefect_home=str(home.prefect),
+        api_login=login_of(home, settings),
     )
     return LocalLayout(
         endpoints=endpoints,

@@ -29,9 +29,10 @@ async def worker_ready(
     The worker's own /health answers before the worker exists; only the server knows. It
     counts a worker that was killed as ONLINE for a while, hence the time.
     """
+    auth = basic_auth(probe.login)
     url = f"{probe.api_url}/work_pools/{probe.pool}/workers/filter"
     try:
-        answer = await client.post(url, json={})
+        answer = await client.post(url, json={}, auth=auth)
     except httpx.HTTPError:
         return False
     if answer.status_code != 200:
@@ -41,6 +42,12 @@ async def worker_ready(
         and datetime.fromisoformat(worker["last_heartbeat_time"]) >= since
         for worker in answer.json()
     )
+
+
+def basic_auth(login: str | None) -> httpx.Auth:
+    """Return user:password as httpx takes it; no authentication without a login."""
+    user, _, password = (login or "").partition(":")
+    return httpx.BasicAuth(user, password) if login else httpx.Auth()
 
 
 def new_client() -> httpx.AsyncClient:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from graphlib import TopologicalSorter
 from signal import SIGTERM, Signals
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ci.stack.addresses import url_host
 from ci.stack.errors import UsageError
 
 # More deaths than that in that time, and a service has failed for good.
 RESTARTS, RESTARTS_WITHIN_S = 3, 60.0
+LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
 # How a Postgres cluster is made: one collation on every platform and in every engine,
 # so that order and indexes are the same everywhere.
@@ -68,10 +69,15 @@ class HttpProbe:
 
 @dataclass(frozen=True)
 class WorkerProbe:
-    """Ready when a worker of this pool is ONLINE by the server's own account."""
+    """Ready when the server lists a worker of this pool as ONLINE.
+
+    `login` is user:password where the API asks for it. Probes in containers read it
+    from their environment.
+    """
 
     api_url: str
     pool: str
+    login: str | None = field(default=None, repr=False)
 
 
 Probe = SqlProbe | HttpProbe | WorkerProbe
@@ -159,7 +165,7 @@ class Endpoints:
 
     The host's view may differ: in containers the database is db:5432 inside and
     127.0.0.1:5433 outside. `database_host` may be the folder of a unix socket.
-    `api_login` is user:password where Prefect's API asks for one, else None.
+    `api_login` is user:password where Prefect's API asks for a login, else None.
     """
 
     database_host: str
@@ -170,13 +176,24 @@ class Endpoints:
     browser_api_url: str
     raw_dir: str
     prefect_home: str
-    password: str | None = None
-    api_login: str | None = None
+    password: str | None = field(default=None, repr=False)
+    api_login: str | None = field(default=None, repr=False)
 
     @property
     def api_url(self) -> str:
         """Prefect's API."""
         return f"http://{url_host(self.server_host)}:{self.server_port}/api"
+
+    @property
+    def ui_origins(self) -> tuple[str, ...]:
+        """The origins of the UI's own pages: no other page may read the API.
+
+        On loopback the UI has two names, and browsers take them for two origins.
+        """
+        url = urlsplit(self.browser_api_url)
+        names = LOOPBACK_NAMES if url.hostname in LOOPBACK_NAMES else (url.hostname,)
+        port = f":{url.port}" if url.port else ""
+        return tuple(f"{url.scheme}://{url_host(name or '')}{port}" for name in names)
 
     def sql_url(self, driver: str, user: str, database: str) -> str:
         """Return the SQLAlchemy URL of a database."""

@@ -138,6 +138,7 @@ def prefect_server(settings: StackSettings, at: Endpoints) -> Service:
                 "asyncpg", settings.postgres_user, settings.prefect_database
             ),
             "PREFECT_UI_API_URL": at.browser_api_url,
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(at.ui_origins),
         }
         | ({"PREFECT_SERVER_API_AUTH_STRING": at.api_login} if at.api_login else {}),
         ports=(Port("http", 4200, settings.server_port),),
@@ -180,7 +181,7 @@ def prefect_worker(
         },
         needs={"setup-db": Condition.COMPLETED, "prefect-server": Condition.STARTED},
         volumes={"rawdata": at.raw_dir, "prefectdata": at.prefect_home},
-        probe=WorkerProbe(at.api_url, settings.prefect_work_pool_name),
+        probe=WorkerProbe(at.api_url, settings.prefect_work_pool_name, at.api_login),
         within_s=120.0,
         stop_within_s=20.0,
     )

@@ -92,6 +92,12 @@ class StackSettings:
         "is taken.",
         values.port_number,
     )
+    prefect_api_login: Secret | None = variable(
+        "Login of Prefect's API and UI, user:password. Empty: made for this checkout "
+        "and kept in .etl/prefect_login; ./etl status --show-login shows it. off: no "
+        "login, so every user and program of this machine can run commands as you.",
+        values.api_login,
+    )
     prefect_ui_api_url: str | None = variable(
         "Prefect's API as the browser reaches it. Empty: derived.", values.api_url
     )
@@ -167,6 +173,11 @@ class StackSettings:
     def external_prefect_database(self) -> bool:
         """Whether PREFECT_API_DATABASE_CONNECTION_URL names such a server."""
         return not is_own_database(self.prefect_api_database_connection_url, self)
+
+    @property
+    def login_off(self) -> bool:
+        """Whether Prefect's API is to answer without a login."""
+        return self.prefect_api_login == Secret(values.LOGIN_OFF)
 
     @property
     def prefect_database(self) -> str:

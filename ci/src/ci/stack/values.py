@@ -15,6 +15,8 @@ from urllib.parse import SplitResult, urlsplit
 from ci.stack.addresses import bind_address
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOGIN_OFF = "off"
+SHORTEST_PASSWORD = 12  # of the API's login: it is asked for over and over, unhindered
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -158,6 +160,24 @@ def api_url(text: str) -> str:
     if not urlsplit(text).path.endswith("/api"):
         raise ValueError("an address that ends with /api: http://127.0.0.1:4200/api")
     return text
+
+
+def api_login(text: str) -> Secret:
+    """Parse the login of Prefect's API: user:password, or `off`.
+
+    ASCII alone: browsers and HTTP libraries encode other characters differently.
+    """
+    if text.lower() == LOGIN_OFF:
+        return Secret(LOGIN_OFF)
+    password = text.partition(":")[2]
+    if not re.fullmatch(r"[!-9;-~]+:[!-~]+", text):
+        raise ValueError(
+            "user:password, of ASCII letters, digits and signs without spaces; "
+            f"or {LOGIN_OFF}"
+        )
+    if len(password) < SHORTEST_PASSWORD:
+        raise ValueError(f"a password of at least {SHORTEST_PASSWORD} characters")
+    return Secret(text)
 
 
 def sql_url(driver: str) -> Callable[[str], Secret]:
