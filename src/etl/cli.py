@@ -39,6 +39,7 @@ class Parser(argparse.ArgumentParser):
     """Raises instead of exiting, so that --json holds for usage errors too."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise a usage error."""
         from etl.errors import ConfigError
 
         raise ConfigError(message, f"{self.prog} --help")

@@ -71,7 +71,7 @@ class Engine:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def happened(self, name: str) -> list[Made]:
-        """Return the objects to which something happened, in order: Service.start …"""
+        """Return the objects of an event such as Service.start, in order."""
         return [made for event, made in self.events if event == name]
 
     async def account(self, thing: Any) -> Made:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ci.cli.main import VERBS, data_verbs
 from ci.docsgen import map as tree
@@ -117,3 +119,10 @@ def test_the_map_shows_imports_within_functions(tmp_path: Path) -> None:
         "| `b.py` | Job of b.py | `c` |",
         "| `c.py` | Job of c.py | none |",
     ]
+
+
+def test_the_citation_names_the_version_of_the_package() -> None:
+    cited = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text())
+    package = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    assert cited["version"] == package["version"]
+    assert cited["license"] == package["license"]

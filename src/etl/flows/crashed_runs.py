@@ -123,7 +123,7 @@ async def end_children(client: PrefectClient, run: FlowRun, state: State[Any]) -
 
 
 async def end_what_is_left(
-    flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
+    _flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
 ) -> None:
     """Clean up after a run that crashed or was cancelled; the worker's hook."""
     async with get_client() as client:

@@ -51,7 +51,7 @@ async def database() -> AsyncIterator[Engine]:
         engine.dispose()
 
 
-def notice_dead_client(session: Any, record: object) -> None:
+def notice_dead_client(session: Any, _record: object) -> None:
     """Let the server end a statement, and free its locks, when this process is killed.
 
     By itself it looks at the connection only when the statement is done; a run that is
@@ -82,12 +82,12 @@ class Sessions:
                 session.cancel_safe(timeout=5)
             session.close()
 
-    def _taken(self, session: Any, record: object, proxy: object) -> None:
+    def _taken(self, session: Any, _record: object, _proxy: object) -> None:
         with self._lock:
             if self._is_cut:
                 raise RunCancelled("the run was cancelled", RERUN)
             self._in_use.add(session)
 
-    def _returned(self, session: Any, record: object) -> None:
+    def _returned(self, session: Any, _record: object) -> None:
         with self._lock:
             self._in_use.discard(session)

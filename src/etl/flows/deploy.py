@@ -25,7 +25,7 @@ PREFECT_FILE = Path("prefect.yaml")
 API_WITHIN_SECONDS = 120.0
 
 
-def command(arguments: argparse.Namespace) -> Result:
+def command(_arguments: argparse.Namespace) -> Result:
     """Deploy, and say what became of each deployment."""
     file = read_deployment_file(PREFECT_FILE, os.environ)
     wait_until_api_answers(api_url(), within_seconds=API_WITHIN_SECONDS)

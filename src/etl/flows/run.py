@@ -120,7 +120,7 @@ def follow_or_cancel(api: PrefectApi, run: FlowRun, follower: Follower) -> FlowR
         raise
 
 
-def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+def interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
     """Treat SIGTERM like Ctrl-C, and Ctrl-C even where a shell had it ignored."""
     raise KeyboardInterrupt
 

@@ -35,7 +35,7 @@ R = TypeVar("R")
 RETRY_DELAYS_SECONDS = [2.0, 10.0, 60.0]
 
 
-def is_retryable(task: object, run: TaskRun, state: State[object]) -> bool:
+def is_retryable(_task: object, run: TaskRun, state: State[object]) -> bool:
     """Tell whether a failed task may succeed later without any change."""
     error = state.data
     if not isinstance(error, EtlError) or not error.retryable:

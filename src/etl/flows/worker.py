@@ -102,7 +102,7 @@ async def stop_on_signal(scope: anyio.CancelScope) -> None:
             scope.cancel()
 
 
-def command(arguments: argparse.Namespace) -> Result:
+def command(_arguments: argparse.Namespace) -> Result:
     """Prepare the process, wait for the server, and serve."""
     heed_log_level()
     # Runs start as `python`: the one of this environment, whatever was on the PATH.

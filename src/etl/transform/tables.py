@@ -16,7 +16,8 @@ Tables = dict[str, pl.DataFrame]
 class Transform(Protocol):
     """Turns the good rows of one batch into rows of tables; no row goes, none comes."""
 
-    def __call__(self, rows: pl.DataFrame) -> Tables: ...
+    def __call__(self, rows: pl.DataFrame) -> Tables:
+        """Return the rows of every table, one for each row of the batch."""
 
 
 def find_transform(spec: SourceSpec) -> Transform:

@@ -113,18 +113,18 @@ def faults_of(rule: Rule, keys: Keys) -> list[Fault]:
 
 
 @faults_of.register
-def _required(rule: Required, keys: Keys) -> list[Fault]:
+def _required(rule: Required, _keys: Keys) -> list[Fault]:
     return [Fault(rule.rule, rule.column, "is blank", pl.col(rule.column) == "")]
 
 
 @faults_of.register
-def _one_of(rule: OneOf, keys: Keys) -> list[Fault]:
+def _one_of(rule: OneOf, _keys: Keys) -> list[Fault]:
     broken = ~pl.col(rule.column).is_in(sorted(rule.values))
     return [Fault(rule.rule, rule.column, rule.reason, broken)]
 
 
 @faults_of.register
-def _year(rule: Year, keys: Keys) -> list[Fault]:
+def _year(rule: Year, _keys: Keys) -> list[Fault]:
     last = datetime.now(UTC).year + 1
     number = pl.col(rule.column).str.extract("^([0-9]{4})$").cast(pl.Int16)
     broken = ~number.is_between(rule.first, last).fill_null(False)
@@ -136,7 +136,7 @@ def _year(rule: Year, keys: Keys) -> list[Fault]:
 
 
 @faults_of.register
-def _number(rule: Number, keys: Keys) -> list[Fault]:
+def _number(rule: Number, _keys: Keys) -> list[Fault]:
     column = pl.col(rule.column)
     is_blank, is_code = column == "", column.str.contains(CODE)
     is_number = column.str.contains(NUMBER)

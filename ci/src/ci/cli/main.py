@@ -60,6 +60,7 @@ class Parser(argparse.ArgumentParser):
     """Raises instead of exiting, so that --json holds for usage errors too."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise a usage error."""
         raise UsageError(message, f"{self.prog} --help")
 
 

@@ -36,7 +36,7 @@ def dagger_base_image(text: str) -> str:
 
 def replace_once(pattern: str, line: str, text: str) -> str:
     """Replace the one line that matches. Raises ValueError when it is not there."""
-    text, count = re.subn(pattern, lambda match: line, text)
+    text, count = re.subn(pattern, lambda _match: line, text)
     if count != 1:
         raise ValueError(f"{count} lines match {pattern}, one is expected")
     return text
@@ -44,13 +44,13 @@ def replace_once(pattern: str, line: str, text: str) -> str:
 
 # What each file holds by rights, given what it holds now; in the order of their names.
 REWRITES: tuple[Rewrite, ...] = (
-    lambda now: env_example(),
+    lambda _now: env_example(),
     dockerfile,
     dagger_base_image,
     lambda now: with_map(now, CHECKOUT),
-    lambda now: compose_file(),
-    lambda now: settings_page(),
-    lambda now: stack_page(),
+    lambda _now: compose_file(),
+    lambda _now: settings_page(),
+    lambda _now: stack_page(),
 )
 
 

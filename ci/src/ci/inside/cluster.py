@@ -42,9 +42,9 @@ def create(name: str, owner: str) -> str:
 
 
 def unless(catalogue: str, column: str, name: str, statement: str) -> str:
-    """Return a query that runs a statement unless a catalogue has this name.
+    r"""Return a query that runs a statement unless a catalogue has this name.
 
-    CREATE DATABASE has no IF NOT EXISTS and refuses to run in a block; \\gexec runs
+    CREATE DATABASE has no IF NOT EXISTS and refuses to run in a block; \gexec runs
     what the query returns, which is nothing when the name is there.
     """
     query = f"SELECT '{statement}' WHERE NOT EXISTS "  # checked names

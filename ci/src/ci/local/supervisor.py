@@ -46,7 +46,7 @@ class Supervisor:
         launcher: Launcher,
         *,
         password: str,
-        on_change: Callable[[State], None] = lambda state: None,
+        on_change: Callable[[State], None] = lambda _state: None,
     ) -> None:
         self.stack, self.launcher = stack, launcher
         self._password, self._on_change = password, on_change
