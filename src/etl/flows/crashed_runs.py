@@ -123,7 +123,9 @@ async def end_children(client: PrefectClient, run: FlowRun, state: State[Any]) -
 
 
 async def end_what_is_left(
-    _flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
+    flow: Flow[..., Any],  # noqa: ARG001 - Prefect names it
+    flow_run: FlowRun,
+    state: State[Any],
 ) -> None:
     """Clean up after a run that crashed or was cancelled; the worker's hook."""
     async with get_client() as client:
