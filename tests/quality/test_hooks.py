@@ -1,4 +1,4 @@
-"""The hooks of .pre-commit-config.yaml accept the checkout and refuse what they should."""
+"""The hooks of .pre-commit-config.yaml accept good files and refuse bad ones."""
 
 from __future__ import annotations
 
