@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,19 +68,54 @@ def usable_docker() -> bool:
     return done.returncode == 0 and not done.stdout
 
 
-@pytest.fixture(scope="module", params=["local", "docker"])
-def site(request: pytest.FixtureRequest, machine: Mapping[str, str]) -> Iterator[Site]:
-    """A stack that is up and loaded, by the documented way, in a fresh copy.
+class Sites:
+    """The stacks that test files share: one for each engine, made when it is needed."""
 
-    Its containers' names are everybody's, so it goes before the next file's comes. The
-    rows take minutes, so the local engine's are left out where Docker's are.
-    """
-    variables = machine if request.param == "docker" else {}
-    with new_site(request.param, variables) as site:
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[Site, ExitStack]] = {}
+
+    def get(self, engine: str, variables: Mapping[str, str]) -> Site:
+        """Return a stack that is up and loaded, in a copy of the checkout."""
+        if engine in self._open:
+            site, _ = self._open[engine]
+            if site.task("start-services", code=None).returncode == 0:
+                return site
+            self.close(engine)  # a failed test has left it so
+        stack = ExitStack()
+        site = stack.enter_context(new_site(engine, variables))
+        self._open[engine] = site, stack
         site.task("start-services")
         site.task("deploy")
         site.task("run-etl")
-        yield site
+        return site
+
+    def close(self, engine: str) -> None:
+        """Remove an engine's stack: the names of its containers are free again."""
+        if engine in self._open:
+            self._open.pop(engine)[1].close()
+
+
+SITES = Sites()
+
+
+@pytest.fixture(scope="session")
+def sites(machine: Mapping[str, str]) -> Iterator[Sites]:
+    """The shared stacks; they are removed before the machine is."""
+    yield SITES
+    for engine in ("local", "docker"):
+        SITES.close(engine)
+
+
+@pytest.fixture(scope="module", params=["local", "docker"])
+def site(
+    request: pytest.FixtureRequest, sites: Sites, machine: Mapping[str, str]
+) -> Site:
+    """A stack that is up and loaded, by the documented way.
+
+    Test files share it, so each test leaves it up and with the settings that it found.
+    The rows take minutes, so the local engine's are left out where Docker's are.
+    """
+    return sites.get(request.param, machine if request.param == "docker" else {})
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,9 @@ class Site:
             assert done.returncode == code, said
         return done
 
-    def start(self, name: str, *arguments: str) -> subprocess.Popen[str]:
+    def start(
+        self, name: str, *arguments: str, stderr: bool = False
+    ) -> subprocess.Popen[str]:
         """Start a task and return its process."""
         return subprocess.Popen(
             ["sh", "-c", self.tasks.command(name, *arguments)],
@@ -87,7 +90,7 @@ class Site:
             env=self.environment(**self.tasks.environment(name)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if stderr else subprocess.DEVNULL,
             text=True,
         )
 
@@ -176,6 +179,30 @@ class Site:
         added = [f"{name}={value}" for name, value in values.items()]
         path.write_text("\n".join([*kept, *added, ""]))
         return lambda: void(path.write_text(before))
+
+
+@contextmanager
+def locked(site: Site, table: str) -> Iterator[None]:
+    """Hold a table, so that a run that writes to it is at work for sure."""
+    code = (
+        "import os, psycopg, sys; from contextlib import suppress\n"
+        "url = os.environ['DATABASE_URL'].replace('+psycopg', '')\n"
+        "with psycopg.connect(url) as connection:\n"
+        f"    connection.execute('LOCK TABLE {table}'); print('held', flush=True)\n"
+        "    connection.execute('SELECT pg_sleep(120)')\n"
+    )
+    holder = site.start("exec-prefect-worker", "python", "-c", code.replace("'", '"'))
+    assert holder.stdout
+    assert holder.stdout.readline() == "held\n"
+    try:
+        yield
+    finally:
+        site.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE query LIKE 'SELECT pg_sleep%'"
+        )
+        holder.kill()
+        holder.communicate()
 
 
 def void(_: object) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from ci.docker.compose import MOUNTED, env_text, render
 from ci.docker.image import inputs_digest, read_images
 from ci.docker.layout import CREDENTIALS, DockerLayout, Folder, settle
 from ci.docsgen.reference import compose_file
-from ci.host.env_file import find_env_file
+from ci.host.env_file import find_env_file, read_settings
 from ci.host.home import Home
 from ci.stack import images
 from ci.stack.errors import InvalidSetting, UsageError
@@ -105,6 +106,39 @@ def test_ports_are_this_machines_alone_unless_asked_otherwise(tmp_path: Path) ->
     entries = services(render(place(tmp_path, opened), IMAGES))
     assert entries["prefect-server"]["ports"][0]["host_ip"] == "0.0.0.0"
     assert entries["db"]["ports"][0]["host_ip"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("setting", "published", "url"),
+    [
+        ("localhost", "127.0.0.1", "http://127.0.0.1:4201"),
+        ("::1", "::1", "http://[::1]:4201"),
+        ("::", "::", "http://[::1]:4201"),
+        ("0.0.0.0", "0.0.0.0", "http://127.0.0.1:4201"),
+    ],
+)
+def test_the_address_of_the_setting_is_published_and_gives_a_valid_url(
+    setting: str, published: str, url: str, tmp_path: Path
+) -> None:
+    settings = read_settings({"PREFECT_SERVER_API_HOST": setting})
+    at = place(tmp_path, settings)
+    (port,) = services(render(at, IMAGES))["prefect-server"]["ports"]
+    assert port["host_ip"] == published
+    assert at.browser_url == url
+    assert urlsplit(at.browser_url).port == 4201
+    server = at.stack.unit("prefect-server").environment
+    assert server["PREFECT_UI_API_URL"] == f"{url}/api"
+    is_loopback = setting in ("localhost", "::1")
+    assert (at.opened is None) is is_loopback
+    assert is_loopback or f"{at.ports['http']} (PREFECT_SERVER_API_HOST)" in at.opened
+
+
+def test_a_container_may_use_as_much_memory_as_the_setting_allows(
+    tmp_path: Path,
+) -> None:
+    settings = read_settings({"CONTAINER_MEMORY_GB": "6"})
+    entries = services(render(place(tmp_path, settings), IMAGES))
+    assert {entry["mem_limit"] for entry in entries.values()} == {"6g"}
 
 
 def test_code_is_mounted_from_the_checkout_and_must_be_there(tmp_path: Path) -> None:

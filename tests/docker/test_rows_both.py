@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.docker.site import Site
+from tests.docker.site import Site, locked
 from tests.security.api import (
     assert_asks_for_the_login,
     assert_other_origins_get_no_permission,
@@ -265,27 +265,3 @@ def test_a_restarted_worker_leaves_no_run_that_looks_alive(site: Site) -> None:
     running = "SELECT count(*) FROM out_etl__runs WHERE run_status = 'running'"
     assert site.sql(running) == "0"
     site.task("run-etl")
-
-
-@contextmanager
-def locked(site: Site, table: str) -> Iterator[None]:
-    """Hold a table, so that a run that writes to it is at work for sure."""
-    code = (
-        "import os, psycopg, sys; from contextlib import suppress\n"
-        "url = os.environ['DATABASE_URL'].replace('+psycopg', '')\n"
-        "with psycopg.connect(url) as connection:\n"
-        f"    connection.execute('LOCK TABLE {table}'); print('held', flush=True)\n"
-        "    connection.execute('SELECT pg_sleep(120)')\n"
-    )
-    holder = site.start("exec-prefect-worker", "python", "-c", code.replace("'", '"'))
-    assert holder.stdout
-    assert holder.stdout.readline() == "held\n"
-    try:
-        yield
-    finally:
-        site.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE query LIKE 'SELECT pg_sleep%'"
-        )
-        holder.kill()
-        holder.communicate()

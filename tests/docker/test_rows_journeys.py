@@ -50,7 +50,9 @@ def test_a_database_that_is_slow_to_start_is_waited_for(site: Site) -> None:
     (context / "Dockerfile").write_text(SLOW.format(image=image))
     site.docker("build", "--quiet", "--tag", "etl-test/slow-postgres", str(context))
     slow = {"ETL_POSTGRES_IMAGE": "etl-test/slow-postgres"}
-    site.task("restart-services", **slow)
+    opened = {"PREFECT_SERVER_API_HOST": "0.0.0.0"}
+    restarted = site.task("restart-services", **slow, **opened).stderr
+    assert "UI and API are open to every network of this machine" in restarted
     assert site.unit("setup-db")["exit_code"] == 0
     started = [site.inspect(name)["State"]["StartedAt"] for name in ("db", "setup-db")]
     assert started[0] < started[1]
@@ -234,7 +236,11 @@ def test_a_full_reset_under_other_names_loads_everything_anew(site: Site) -> Non
     refused = site.task("teardown-services-volumes", code=2).stderr
     assert "this deletes" in refused
     site.task("teardown-services-volumes", "--yes")
-    undo = site.set_variables(POSTGRES_USER="someone", POSTGRES_DB="figures")
+    undo = site.set_variables(
+        POSTGRES_USER="someone",
+        POSTGRES_DB="figures",
+        PREFECT_SERVER_API_HOST="::1",
+    )
     try:
         site.task("rebuild-services")
         site.task("start-services")
@@ -242,6 +248,7 @@ def test_a_full_reset_under_other_names_loads_everything_anew(site: Site) -> Non
             site.sql("SELECT current_user || '@' || current_database()")
             == "someone@figures"
         )
+        assert str(site.status()["ui_url"]).startswith("http://[::1]:")
         assert (site.sql(COUNT), site.sql(RUNS)) == ("0", "0")
         assert site.api("/flow_runs/count", {}) == 0
         assert "(head)" in site.worker("alembic", "current").stdout

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.docker.conftest import new_site
+from tests.docker.conftest import SITES, new_site
 from tests.parity import by_dagger
 from tests.parity.conformance import report
 from tests.parity.conftest import MADE_OF, keep
@@ -30,6 +30,7 @@ def docker(machine: Mapping[str, str], pytestconfig: pytest.Config) -> Report:
     """The Docker engine's report; its base images may be stand-ins."""
     images = read_images(machine)
     made_of = {**images.arguments, "POSTGRES_IMAGE": images.postgres}
+    SITES.close("docker")  # names of containers are the same for every stack
     with new_site("docker", machine) as site:
         return keep(pytestconfig, "docker", {MADE_OF: made_of, **report(site)})
 

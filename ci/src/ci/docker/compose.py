@@ -54,7 +54,6 @@ LIMITS: Mapping[str, Any] = {
     "read_only": True,
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges:true"],
-    "mem_limit": "4g",
     "pids_limit": 2048,
     "logging": {
         "driver": "json-file",
@@ -120,6 +119,7 @@ def unit_entry(unit: Service | Job, place: DockerLayout, image: str) -> dict[str
         ],
         "init": True,
         **LIMITS,
+        "mem_limit": f"{place.memory_gb}g",
         "depends_on": {
             need: {"condition": CONDITIONS[condition]}
             for need, condition in unit.needs.items()

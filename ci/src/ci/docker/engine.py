@@ -120,6 +120,8 @@ class DockerEngine:
         elif self.is_stale(place):
             progress.say("etl: the settings have changed since the stack started;")
             progress.say("  apply them: ./etl --engine docker restart")
+        if place.opened and not running:
+            progress.say(f"etl: {place.opened}")
         self.image.ensure(progress)
         return place
 
@@ -192,20 +194,8 @@ class DockerEngine:
             self.folder.kept.unlink(missing_ok=True)
             if self.folder.compose_file.exists():
                 words = ["down", "--remove-orphans", *(["--volumes"] * volumes)]
-                self.finish("--progress", "quiet", *words)
+                self.docker.compose_to_end(self.folder.compose_file, *words)
         return ran
-
-    def finish(self, *words: str) -> None:
-        """Run compose to its end. Raises StackError with what it said."""
-        process = self.docker.compose(
-            self.folder.compose_file,
-            *words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        said, _ = process.communicate()
-        if process.returncode:
-            raise StackError(f"compose failed: {said.strip()}", "docker ps --all")
 
     def restart(self, service: str | None, progress: Reporter) -> Status:
         """Make one service's container anew, or all with freshly read settings."""
@@ -222,7 +212,7 @@ class DockerEngine:
                 raise UsageError(
                     f"{service} is a job: it runs when asked for", "./etl status"
                 )
-            Starter(self.docker, place, progress).start([service], anew=True)
+            Starter(self.docker, place, progress).replace(service)
         return self.status()
 
     def status(self) -> Status:

@@ -93,6 +93,8 @@ class DockerLayout:
     user: str
     person: str  # uid:gid of who runs the command
     browser_url: str
+    opened: str | None  # which ports a network can reach
+    memory_gb: int  # limit of each container
     api_login: str | None = field(default=None, repr=False)
 
 
@@ -100,8 +102,8 @@ def settle(
     folder: Folder, checkout: Path, settings: StackSettings, ports: Mapping[str, int]
 ) -> DockerLayout:
     """Describe the stack as it is in containers. Raises InvalidSetting."""
-    bind = settings.prefect_server_api_host
-    api = settings.prefect_ui_api_url or f"http://{reached(bind)}:{ports['http']}/api"
+    bind = settings.server_bind
+    api = settings.prefect_ui_api_url or f"http://{bind.url_host}:{ports['http']}/api"
     credentials = credentials_file(settings, checkout)
     if credentials:
         settings = replace(settings, credentials_path=CREDENTIALS)
@@ -116,18 +118,15 @@ def settle(
         checkout=checkout,
         stack=describe(settings, at),
         ports=ports,
-        bind={"sql": LOOPBACK, "http": bind},
+        bind={"sql": LOOPBACK, "http": bind.text},
+        opened=bind.opened(ports["http"]),
+        memory_gb=settings.container_memory_gb,
         credentials=credentials,
         user=user(),
         person=person(),
         browser_url=api.removesuffix("/api"),
         api_login=login,
     )
-
-
-def reached(bind: str) -> str:
-    """Return the address at which this machine itself reaches a bound port."""
-    return LOOPBACK if bind in ("0.0.0.0", "localhost") else bind  # noqa: S104
 
 
 def choose_ports(folder: Folder, settings: StackSettings) -> dict[str, int]:

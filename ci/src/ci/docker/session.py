@@ -1,4 +1,4 @@
-"""A stack of containers that is held up: runs jobs and commands in it."""
+"""Runs jobs and commands in the containers of a stack that is up."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterable
 from itertools import takewhile
 from pathlib import Path
 
-from ci.docker.client import Docker
+from ci.docker.client import Docker, late
 from ci.docker.layout import CONTAINER_PREFIX, DockerLayout
 from ci.host.engine import Status
 from ci.host.interrupts import passing_interrupts
-from ci.stack.errors import UsageError
+from ci.stack.errors import TimedOut, UsageError
 from ci.stack.model import Job, Runtime, Service
 
-LACKING = 44  # exit code of our own question
+MISSING = 44  # exit code by which a shell in the container reports a missing program
 
 
 class DockerSession:
-    """Jobs get a container of their own; commands run in the service's."""
+    """A job gets a container of its own; a command runs in its service's container."""
 
     def __init__(
         self, docker: Docker, place: DockerLayout, status: Callable[[], Status]
@@ -36,25 +36,29 @@ class DockerSession:
         capture: bool,
         files: Iterable[Path] = (),
     ) -> tuple[int, str]:
-        """Run a job in a new container; the files are at their own paths in it."""
+        """Run a job in a new container, in which `files` have their own paths.
+
+        A job that reaches its time limit is stopped. Raises TimedOut.
+        """
         job = self._place.stack.unit(name)
         mounts = [word for path in files for word in ("--volume", f"{path}:{path}:ro")]
-        words = [*mounts, name, *job.command, *arguments]
-        return self._run_once(words, capture=capture)
+        command = [*mounts, name, *job.command, *arguments]
+        interactive = isinstance(job, Job) and job.interactive
+        within_s = None if interactive else job.within_s
+        return self._run_once(name, command, within_s, capture=capture)
 
     def run_command(self, unit: str, command: list[str]) -> int:
-        """Run a command with a unit's programs and environment."""
-        if job := self._writing_job(command):
-            unit = job  # services see the checkout read-only
+        """Run a command with a unit's programs and environment, without a limit."""
+        unit = self._writing_job(command) or unit  # services see the checkout read-only
         if not isinstance(self._place.stack.unit(unit), Service):
-            return self._run_once([unit, *command], capture=False)[0]
+            return self._run_once(unit, [unit, *command], None, capture=False)[0]
         if self._lacks_program(unit, command[0]):
             hint = "./etl exec SERVICE CMD…"
             raise UsageError(f"there is no program {command[0]!r}", hint)
         return self._execute(unit, command)
 
     def _writing_job(self, command: list[str]) -> str | None:
-        """Return the job that writes to the checkout by the same program and verb."""
+        """Return the job that runs the same program and verb and may write."""
         for name, job in self._place.stack.units.items():
             if isinstance(job, Job) and job.writes:
                 verb = list(takewhile(lambda word: word[:1] != "-", job.command))
@@ -62,47 +66,59 @@ class DockerSession:
                     return name
         return None
 
-    def _run_once(self, words: list[str], *, capture: bool) -> tuple[int, str]:
+    def _run_once(
+        self, unit: str, command: list[str], within_s: float | None, *, capture: bool
+    ) -> tuple[int, str]:
         terminal = [] if sys.stdin.isatty() and not capture else ["--no-TTY"]
-        name = f"{self._docker.project}-{secrets.token_hex(4)}"
-        once = ("--progress", "quiet", "run", "--rm", "--no-deps", "--name", name)
+        container = f"{self._docker.project}-{secrets.token_hex(4)}"
+        once = ("--progress", "quiet", "run", "--rm", "--no-deps", "--name", container)
         process = self._docker.compose(
             self._place.folder.compose_file,
-            *(*once, *terminal, *words),
+            *(*once, *terminal, *command),
             stdout=subprocess.PIPE if capture else None,
         )
         with passing_interrupts():
-            output, _ = process.communicate()
+            try:
+                output, _ = process.communicate(timeout=within_s)
+            except subprocess.TimeoutExpired as expired:
+                self._docker.stop(container)
+                process.communicate()
+                what = late(unit, expired.timeout)
+                raise TimedOut(what, "./etl status") from None
+        if process.returncode:
+            self._docker.check_daemon()
         return process.returncode, output or ""
 
     def _execute(self, unit: str, command: list[str]) -> int:
         terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
-        whole = ["--interactive", *terminal, *self._as_person(unit)]
+        options = ["--interactive", *terminal, *self._as_person(unit)]
         with passing_interrupts():
-            return subprocess.run(
+            code = subprocess.run(
                 [
-                    *(self._docker.program, "exec", *whole),
+                    *(self._docker.program, "exec", *options),
                     *(CONTAINER_PREFIX + unit, *command),
                 ],
                 env=self._docker.environment,
                 check=False,
             ).returncode
+        if code:
+            self._docker.check_daemon()
+        return code
 
     def _as_person(self, unit: str) -> list[str]:
-        """Return what makes files that a command writes outside the person's own.
+        """Return the options by which a command runs as the person who asks for it.
 
-        Services are the person's already, but not root's; and what root writes below
-        PREFECT_HOME, the service could not write any more.
+        Services run as that person already, except for root. What root writes below
+        PREFECT_HOME the service could not write any more, so root gets another one.
         """
-        own = self._place.person
         runtime = self._place.stack.unit(unit).runtime
-        if runtime is not Runtime.PIPELINE or own == self._place.user:
+        if runtime is not Runtime.PIPELINE or self._place.person == self._place.user:
             return []
-        return ["--user", own, "--env", "PREFECT_HOME=/tmp/prefect"]
+        return ["--user", self._place.person, "--env", "PREFECT_HOME=/tmp/prefect"]
 
     def _lacks_program(self, unit: str, program: str) -> bool:
-        """Ask first: docker tells of a missing program on standard output."""
-        question = f'command -v -- "$0" || exit {LACKING}'
+        """Check first: docker reports a missing program on standard output."""
+        question = f'command -v -- "$0" || exit {MISSING}'
         done = subprocess.run(
             [
                 *(self._docker.program, "exec", CONTAINER_PREFIX + unit),
@@ -112,4 +128,4 @@ class DockerSession:
             capture_output=True,
             check=False,
         )
-        return done.returncode == LACKING
+        return done.returncode == MISSING

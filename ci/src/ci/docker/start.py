@@ -1,4 +1,4 @@
-"""Starts containers and waits until they are ready, or says which one was not."""
+"""Starts containers and waits until they are ready, or reports the unit that failed."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from contextlib import suppress
 
 from ci.docker.client import Docker
 from ci.docker.containers import by_unit, rows
+from ci.docker.failures import failure
 from ci.docker.layout import CONTAINER_PREFIX, DockerLayout
 from ci.docker.watch import Watch
 from ci.host.engine import Reporter
-from ci.stack.errors import PortTaken, StackError, TimedOut, UnitFailed
+from ci.stack.errors import StackError, TimedOut, UnitFailed
 from ci.stack.model import Job, Service
 
 LOG_LINES = 20
-# How docker says that somebody has taken a port since it was chosen.
-PORT_WORDS = ("address already in use", "port is already allocated")
-THERE = ("ready", "completed")
+DONE = ("ready", "completed")
 
 
 class Starter:
-    """Brings units of one place up; compose keeps their order and conditions."""
+    """Starts units of one stack; compose keeps their order and conditions."""
 
     def __init__(self, docker: Docker, place: DockerLayout, progress: Reporter) -> None:
         self._docker, self.place, self._progress = docker, place, progress
         self._stack = place.stack
 
     def ensure(self, names: Iterable[str]) -> None:
-        """Bring up services, and what jobs need, as far as they are not there."""
+        """Start services, and what jobs need, unless they are ready or completed."""
         wanted = self._stack.closure(self._needed(names))
         services = [name for name in wanted if name in self._stack.services]
         if self._missing(self._stack.closure(services)):
@@ -45,24 +44,33 @@ class Starter:
 
     def _missing(self, names: Iterable[str]) -> list[str]:
         states = {row["name"]: row["status"] for row in self._rows()}
-        return [name for name in names if states[name] not in THERE]
+        return [name for name in names if states[name] not in DONE]
 
     def _rows(self) -> list[dict[str, object]]:
         return rows(self._stack, by_unit(self._docker.containers()))
 
-    def start(self, services: list[str], *, anew: bool = False) -> None:
+    def start(self, services: list[str]) -> None:
         """Start services and what they need; return when all are ready."""
         if not services:
             return
-        options = ["--no-deps", "--force-recreate"] if anew else []
         try:
-            self._compose_up(services, ["--wait", *options])
+            self._compose_up(services, ["--wait"])
         except BaseException:
-            # Docker would start a service that fails for ever again. What is left
-            # stands still, so that its logs can be read.
-            if not anew:
-                self._stop()
+            # Docker would restart a failing service without end. The containers are
+            # stopped and kept, so that their logs can be read.
+            self._stop()
             raise
+
+    def replace(self, service: str) -> None:
+        """Remove one service's container and start a new one; leave all others alone.
+
+        Not by `up --force-recreate --no-deps`: without dependencies compose computes
+        another configuration hash, so the next `up` would replace the container again
+        and crash the runs in it.
+        """
+        file = self.place.folder.compose_file
+        self._docker.compose_to_end(file, "rm", "--stop", "--force", service)
+        self._compose_up([service], ["--wait", "--no-recreate"])
 
     def _compose_up(self, names: list[str], options: list[str]) -> None:
         within_s = sum(self._stack.unit(n).within_s for n in self._stack.closure(names))
@@ -73,47 +81,48 @@ class Starter:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-            watch.stops(process)
+            watch.terminates(process)
             try:
-                said, _ = process.communicate(timeout=within_s)
+                output, _ = process.communicate(timeout=within_s)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise TimedOut(
                     f"{', '.join(names)} not ready after {within_s:.0f} s", "./etl logs"
                 ) from None
-        if watch.dead:
-            name, code = watch.dead
-            raise self._failure(name, f"ended (exit code {code})")
+        if watch.ended:
+            name, code = watch.ended
+            raise self._unit_failed(name, f"ended (exit code {code})")
         if process.returncode:
-            raise self._explained(said)
+            raise self._compose_failed(output)
 
     def _complete(self, name: str) -> None:
-        """Run a job to its end, in a container that stays to be asked about it."""
+        """Run a job to its end in a container that stays, so that status shows it."""
         self._compose_up([name], ["--no-deps"])
+        within_s = self._stack.unit(name).within_s
         with Watch(self._docker, self._stack, self._progress):
-            code = int(self._docker.run("wait", CONTAINER_PREFIX + name))
+            code = self._docker.wait(CONTAINER_PREFIX + name, within_s)
         if code:
-            raise self._failure(name, f"ended (exit code {code})")
+            raise self._unit_failed(name, f"ended (exit code {code})")
 
-    def _explained(self, said: str) -> StackError:
-        """Return the error for what compose gave up on: the first unit that failed."""
+    def _compose_failed(self, output: str) -> StackError:
+        """Return the error for `up`: the first unit that failed, else compose's own."""
         for row in self._rows():
             if row["status"] == "failed":
                 name = str(row["name"])
                 unit = self._stack.unit(name)
                 late = f"not ready after {unit.within_s:.0f} s"
                 ended = f"ended (exit code {row['exit_code']})"
-                return self._failure(name, late if isinstance(unit, Service) else ended)
-        last = (said.strip().splitlines() or ["compose failed"])[-1]
-        if any(words in last for words in PORT_WORDS):
-            return PortTaken(last, "stop who has it, or name another port in .env")
-        return UnitFailed(last, "./etl logs")
+                what = late if isinstance(unit, Service) else ended
+                return self._unit_failed(name, what)
+        return failure(output, "compose up")
 
-    def _failure(self, name: str, what: str) -> UnitFailed:
+    def _unit_failed(self, name: str, what: str) -> UnitFailed:
         """Return the error that names a unit and shows the end of its log."""
-        container = CONTAINER_PREFIX + name
         done = subprocess.run(
-            [self._docker.program, "logs", "--tail", str(LOG_LINES), container],
+            [
+                *(self._docker.program, "logs", "--tail", str(LOG_LINES)),
+                CONTAINER_PREFIX + name,
+            ],
             env=self._docker.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""Follows the project's containers while they start: shows progress, notices deaths."""
+"""Follows Docker's events while a stack starts: shows progress, detects early exits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ci.stack.model import Service, Stack
 class Watch:
     """Reads docker's events in a thread for as long as the block lasts.
 
-    `dead` is the first service that ended before it was ready: compose itself would go
-    on waiting while Docker starts it again and again.
+    `ended` is the first service, with its exit code, that ended before it was ready.
+    Compose itself would go on waiting while Docker restarts it again and again.
     """
 
     def __init__(self, docker: Docker, stack: Stack, progress: Reporter) -> None:
@@ -26,7 +26,7 @@ class Watch:
         self._compose: subprocess.Popen[str] | None = None
         self._started: dict[str, float] = {}
         self._ready: set[str] = set()
-        self.dead: tuple[str, int] | None = None
+        self.ended: tuple[str, int] | None = None
 
     def __enter__(self) -> Watch:
         self._events = subprocess.Popen(
@@ -54,10 +54,10 @@ class Watch:
             self._events.terminate()
             self._thread.join()
 
-    def stops(self, compose: subprocess.Popen[str]) -> None:
-        """End this process when a service has died."""
+    def terminates(self, compose: subprocess.Popen[str]) -> None:
+        """Terminate this process when a service ends before it is ready."""
         self._compose = compose
-        if self.dead:
+        if self.ended:
             compose.terminate()
 
     def _read(self) -> None:
@@ -74,24 +74,24 @@ class Watch:
             return
         is_service = isinstance(unit, Service)
         if action == "create":
-            self._tell(name, "waiting")
+            self._report(name, "waiting")
         elif action == "start":
             self._started[name] = time.monotonic()
-            self._tell(name, "starting" if is_service else "running")
+            self._report(name, "starting" if is_service else "running")
         elif action == "health_status: healthy":
             self._ready.add(name)
-            self._tell(name, "ready")
-        elif action == "die" and name in self._started:  # else: one that is replaced
+            self._report(name, "ready")
+        elif action == "die" and name in self._started:  # else: a replaced container
             code = int(attributes.get("exitCode", 1))
             if is_service and name not in self._ready:
-                self.dead = self.dead or (name, code)
+                self.ended = self.ended or (name, code)
                 if self._compose:
                     self._compose.terminate()
             failed = is_service or code
-            self._tell(name, "failed" if failed else "completed", exit_code=code)
+            self._report(name, "failed" if failed else "completed", exit_code=code)
 
-    def _tell(self, name: str, status: str, exit_code: int | None = None) -> None:
-        ended = status in ("ready", "completed", "failed")
+    def _report(self, name: str, status: str, exit_code: int | None = None) -> None:
+        finished = status in ("ready", "completed", "failed")
         started = self._started.get(name)
         state: dict[str, Any] = {
             "name": name,
@@ -99,6 +99,6 @@ class Watch:
             "exit_code": exit_code,
             "restarts": 0,
             "detail": f"exit code {exit_code}" if exit_code else "",
-            "took_s": time.monotonic() - started if ended and started else None,
+            "took_s": time.monotonic() - started if finished and started else None,
         }
         self._progress.unit_changed(state)

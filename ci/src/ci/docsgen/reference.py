@@ -60,7 +60,9 @@ def rows(units: dict[str, Service] | dict[str, Job]) -> Iterable[tuple[str, ...]
             unit.summary,
             f"`{' '.join(unit.command[:8])}{options}`",
             ", ".join(needs) or "nothing",
-            f"{unit.within_s:,.0f} s",
+            "no limit"
+            if isinstance(unit, Job) and unit.interactive
+            else f"{unit.within_s:,.0f} s",
         )
 
 
@@ -119,6 +121,8 @@ def compose_file() -> str:
         user=places.USER,
         person=places.USER,
         browser_url="",
+        opened=None,
+        memory_gb=StackSettings().container_memory_gb,
     )
     used = {Runtime.PIPELINE: "biocirv-etl", Runtime.POSTGRES: images.POSTGRES}
     document = compose.document(place, used) | {"name": "biocirv-etl"}

@@ -58,6 +58,12 @@ class NamesTaken(StackError):
     code = "NAMES_TAKEN"
 
 
+class DiskFull(StackError):
+    """A disk that the stack writes to has no space left."""
+
+    code = "DISK_FULL"
+
+
 class UnitFailed(StackError):
     """A service did not become ready, or a job did not complete."""
 

@@ -68,6 +68,7 @@ def data(at: Endpoints, pipeline: Mapping[str, str]) -> Job:
         environment=pipeline,
         needs={"setup-db": Condition.COMPLETED},
         volumes={"rawdata": at.raw_dir},
+        within_s=3600.0,
     )
 
 
@@ -154,9 +155,15 @@ def database_tools(settings: StackSettings, client: dict[str, str]) -> list[Job]
     prefect = client | {"PGDATABASE": settings.prefect_database}
     replace_all = ("--clean", "--if-exists", "--no-owner", "--single-transaction")
     return [
-        tool("psql", f"SQL shell on {own}", client, "psql"),
-        tool(
-            "psql-prefect", f"SQL shell on {settings.prefect_database}", prefect, "psql"
+        *(
+            replace(
+                tool(name, f"SQL shell on {database}", variables, "psql"),
+                interactive=True,
+            )
+            for name, database, variables in (
+                ("psql", own, client),
+                ("psql-prefect", settings.prefect_database, prefect),
+            )
         ),
         tool("check-db-health", "ask whether the server answers", client, "pg_isready"),
         tool("dump", f"write {own} to standard output", client, *DUMP),

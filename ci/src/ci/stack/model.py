@@ -124,6 +124,7 @@ class Job(Unit):
 
     # Parts of the checkout that it may change. Containers see all others read-only.
     writes: tuple[str, ...] = ()
+    interactive: bool = False  # a person works in it, so `within_s` does not end it
 
 
 @dataclass(frozen=True)

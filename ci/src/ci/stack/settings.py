@@ -155,6 +155,12 @@ class StackSettings:
         "UTC",
         section="Processes",
     )
+    container_memory_gb: int = variable(
+        "Memory limit of each container in GB (Docker engine). A process that needs "
+        "more is killed, and its run or service fails.",
+        values.count,
+        4,
+    )
 
     def __post_init__(self) -> None:
         check_consistency(self)
