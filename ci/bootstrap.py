@@ -129,12 +129,12 @@ def install(root: Path, target: Path, lock: Path) -> None:
     install_uv(python, lock)
     started = time.monotonic()
     quiet = ("--quiet", "--no-config", "--no-progress", *trust())
-    uv = (target / "bin" / "uv", *quiet, "pip")
+    uv = (str(target / "bin" / "uv"), *quiet, "pip")
     exact = ("--require-hashes", "--compile-bytecode", "--link-mode", "copy")
     run(*uv, "sync", *exact, "--python", python, lock, fix=AGAIN)
     say(f"wheels installed and checked by hash ({time.monotonic() - started:.1f} s)")
     # The build backend is uv's own: nothing is downloaded for these two.
-    own = ("--no-deps", "--offline", "-e", root, "-e", root / "ci")
+    own = ("--no-deps", "--offline", "-e", str(root), "-e", str(root / "ci"))
     run(*uv, "install", "--python", python, *own, fix=AGAIN)
     # What `pixi add --pypi` has added; it says itself what went wrong, and the fix.
     extras = (python, root / "ci" / "extras.py", root / MANIFEST, lock)

@@ -60,9 +60,9 @@ def install(wanted: list[str], bounds: list[str]) -> int:
         constraints = Path(folder) / "lock.txt"
         constraints.write_text("\n".join(bounds) + "\n")
         options = ["--quiet", "--link-mode", "copy"]
-        command = [uv, "pip", "install", "--python", sys.executable, *options]
+        command = [str(uv), "pip", "install", "--python", sys.executable, *options]
         done = subprocess.run(
-            [*command, "--constraint", constraints, *wanted], check=False
+            [*command, "--constraint", str(constraints), *wanted], check=False
         )
     return done.returncode
 

@@ -44,9 +44,16 @@ def compile_locks(folder: Path) -> None:
         if target != ROOT / name:
             target.parent.mkdir(exist_ok=True)
             shutil.copyfile(ROOT / name, target)
-        words = [*options, "--python-version", OLDEST_PYTHON, *inputs, "-o", target]
+        words = [
+            *options,
+            "--python-version",
+            OLDEST_PYTHON,
+            *inputs,
+            "-o",
+            str(target),
+        ]
         subprocess.run(
-            [uv, *trust(), "pip", "compile", *words],
+            [str(uv), *trust(), "pip", "compile", *words],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             check=True,

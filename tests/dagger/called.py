@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dagger import dag
 from tests.dagger.engine import Engine
 from tests.dagger.read import Box, service_name
@@ -16,7 +18,7 @@ AT = places.endpoints(password="x", browser_api_url="http://localhost:4200/api")
 STACK: Stack = describe(StackSettings(), AT)
 
 
-def etl(**options: object) -> Etl:
+def etl(**options: Any) -> Etl:
     """Make the module's object with a source of the engine's."""
     return Etl(source=dag.directory(), **options)
 

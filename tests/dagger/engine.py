@@ -95,9 +95,9 @@ class Engine:
                 field_resolver=self.resolve,
                 type_resolver=lambda made, info, kind: made.type,
             )
-            return done.formatted
+            return dict(done.formatted)
 
-    def resolve(self, made: Made, info: GraphQLResolveInfo, **given: Any) -> Any:
+    def resolve(self, made: Made, info: GraphQLResolveInfo[Any], **given: Any) -> Any:
         """Return the object or value behind a field."""
         kind, name = get_named_type(info.return_type), info.field_name
         if name == "node":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 from dagger import dag
@@ -23,7 +25,7 @@ POSTGRES_OWN = {"POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS"}  # the image's own 
 IMAGES = {Runtime.PIPELINE: "stage runtime", Runtime.POSTGRES: images.POSTGRES}
 
 
-async def opened(engine: Engine, **options: object) -> Session:
+async def opened(engine: Engine, **options: Any) -> Session:
     """Open a session of the module, with these constructor arguments."""
     return await Etl(source=dag.directory(), **options).session(exposed=True)
 
@@ -67,7 +69,7 @@ async def test_the_database_alone_has_a_volume_that_only_one_may_use(
     engine: Engine,
 ) -> None:
     session = await opened(engine, project="pond", epoch=3)
-    volumes = {}
+    volumes: dict[str, Any] = {}
     for name in session.stack.services:
         await session.containers.service(name).start()
         volumes |= Box(engine.happened("Service.start")[-1]).volumes

@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dagger.mod import default_module
@@ -69,7 +70,9 @@ def test_only_a_function_of_its_arguments_alone_is_cached(name: str) -> None:
 
 
 def test_the_checks_are_those_that_are_expected_and_need_no_argument() -> None:
-    checks: dict[str, Function] = {n: f for n, f in FUNCTIONS.items() if f.check}
+    checks: dict[str, Function[Any, Any]] = {
+        n: f for n, f in FUNCTIONS.items() if f.check
+    }
     assert set(checks) == CHECKS
     for function in [*checks.values(), FUNCTIONS["generate"]]:
         assert all(p.is_optional for p in function.parameters.values())

@@ -135,15 +135,18 @@ def column_missing(table: Any) -> str:
 
 
 def column_unknown(table: Any) -> str:
-    return table.text().replace("VALUE", "VALEU")
+    changed: str = table.text().replace("VALUE", "VALEU")
+    return changed
 
 
 def column_twice(table: Any) -> str:
-    return table.text().replace("ZIP_5", "VALUE")
+    changed: str = table.text().replace("ZIP_5", "VALUE")
+    return changed
 
 
 def comma_separated(table: Any) -> str:
-    return table.text().replace("\t", ",")
+    changed: str = table.text().replace("\t", ",")
+    return changed
 
 
 def truncated(table: Any) -> bytes:

@@ -8,6 +8,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from ci.cli.progress import StartProgress
 from ci.docker import engine as module
 from ci.docker.engine import DockerEngine
 from ci.docker.image import read_images
+from ci.docker.layout import choose_ports
 from ci.host.env_file import find_env_file, read_settings
 from ci.host.home import Home
 
@@ -219,11 +221,11 @@ def test_a_port_that_is_taken_at_the_last_moment_is_replaced(
 ) -> None:
     site.task("teardown-services")
     taken = rival.getsockname()[1]
-    really, choices = module.choose_ports, []
+    choices: list[dict[str, int]] = []
 
-    def too_early(*given: object) -> dict[str, int]:
+    def too_early(*given: Any) -> dict[str, int]:
         """Choose, the first time, what the rival has just taken."""
-        ports = really(*given)
+        ports = choose_ports(*given)
         choices.append(ports | ({} if choices else {"sql": taken}))
         return choices[-1]
 

@@ -7,6 +7,7 @@ import mmap
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.docker.conftest import ON_DOCKER
@@ -49,8 +50,8 @@ def test_a_database_that_is_slow_to_start_is_waited_for(site: Site) -> None:
     context.mkdir()
     (context / "Dockerfile").write_text(SLOW.format(image=image))
     site.docker("build", "--quiet", "--tag", "etl-test/slow-postgres", str(context))
-    slow = {"ETL_POSTGRES_IMAGE": "etl-test/slow-postgres"}
-    opened = {"PREFECT_SERVER_API_HOST": "0.0.0.0"}
+    slow: dict[str, Any] = {"ETL_POSTGRES_IMAGE": "etl-test/slow-postgres"}
+    opened: dict[str, Any] = {"PREFECT_SERVER_API_HOST": "0.0.0.0"}
     restarted = site.task("restart-services", **slow, **opened).stderr
     assert "UI and API are open to every network of this machine" in restarted
     assert site.unit("setup-db")["exit_code"] == 0
@@ -166,7 +167,7 @@ def test_a_new_dependency_is_inside_after_rebuild_and_start(site: Site) -> None:
         undo = site.edit(name, old, f"# edited\n{old}")
         assert "image was built" in site.task("service-status").stdout
         undo()
-    base = {"ETL_DEBIAN_IMAGE": "another/base"}
+    base: dict[str, Any] = {"ETL_DEBIAN_IMAGE": "another/base"}
     assert "image was built" in site.task("service-status", **base).stdout
 
     table = f'[feature.pipeline.pypi-dependencies]\n{NEW_PACKAGE} = "*"\n\n'

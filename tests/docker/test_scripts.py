@@ -76,10 +76,15 @@ def cluster(server: Server) -> Cluster:
 def psql(server: Server, file: Path, password: str) -> None:
     """Run a script as ensure-cluster.sh does."""
     program = server.postgres.binaries / "psql"
-    where = ["--host", server.postgres.sockets, "--port", str(server.postgres.port)]
+    where = [
+        "--host",
+        str(server.postgres.sockets),
+        "--port",
+        str(server.postgres.port),
+    ]
     who = ["--username", "postgres", "--dbname", "postgres"]
     subprocess.run(
-        [program, "--no-psqlrc", "--quiet", *where, *who, "--file", file],
+        [str(program), "--no-psqlrc", "--quiet", *where, *who, "--file", str(file)],
         check=True,
         env={"PGPASSWORD": password},
         capture_output=True,

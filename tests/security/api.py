@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
-READ = ("GET", "/admin/version", None)
-CHANGE = ("POST", "/flow_runs/filter", {})
+Request = tuple[str, str, dict[str, Any] | None]
+READ: Request = ("GET", "/admin/version", None)
+CHANGE: Request = ("POST", "/flow_runs/filter", {})
 UNAUTHORIZED, OK = httpx.codes.UNAUTHORIZED, httpx.codes.OK
 FOREIGN_ORIGIN = "http://pages.example.org"
 

@@ -19,6 +19,7 @@ from tests.security.api import (
 from tests.stack.conftest import Program, made_home
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from ci.host.env_file import read_settings
 from ci.host.home import Home
@@ -47,7 +48,8 @@ def test_a_websocket_asks_for_the_login(
 
 def ask_for_events(address: str, protocols: list[str], token: str | None) -> None:
     """Open a websocket, log in, and wait for the first answer."""
-    with connect(address, subprotocols=protocols or None) as socket:
+    offered = [Subprotocol(name) for name in protocols]
+    with connect(address, subprotocols=offered or None) as socket:
         socket.send(json.dumps({"type": "auth", "token": token}))
         socket.recv(timeout=10)
 

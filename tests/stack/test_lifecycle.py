@@ -69,7 +69,9 @@ def test_everything_listens_on_loopback_alone(running: Program) -> None:
     listening = [
         connection.laddr.ip
         for connection in psutil.net_connections("inet")
-        if connection.pid in pids and connection.status == psutil.CONN_LISTEN
+        if connection.pid in pids
+        and connection.laddr
+        and connection.status == psutil.CONN_LISTEN
     ]
     assert len(listening) >= 2
     assert set(listening) == {"127.0.0.1"}

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import psycopg
@@ -65,7 +66,11 @@ async def test_tcp_wants_the_password_and_only_loopback_listens(home: Home) -> N
         home, StackSettings(postgres_password=Secret("right"))
     ) as supervisor:
         port = supervisor.launcher.postgres.port
-        login = {"host": "127.0.0.1", "port": port, "user": "biocirv_user"}
+        login: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": port,
+            "user": "biocirv_user",
+        }
         with psycopg.connect(
             dbname="biocirv_db", password="right", **login
         ) as connection:

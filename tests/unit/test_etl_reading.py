@@ -28,11 +28,13 @@ SPEC = SourceSpec(
 )
 
 
-def read(tmp_path: Path, content: bytes, chunk_bytes: int = 1 << 20) -> list[tuple]:
+def read(
+    tmp_path: Path, content: bytes, chunk_bytes: int = 1 << 20
+) -> list[tuple[int, str]]:
     """Return rows and rejects of a file as (line, what), in line order."""
     path = tmp_path / "file"
     path.write_bytes(content)
-    found: list[tuple] = []
+    found: list[tuple[int, str]] = []
     for batch in read_batches(SPEC, path, name="file", chunk_bytes=chunk_bytes):
         assert batch.rows.null_count().sum_horizontal().item() == 0
         found += [

@@ -72,7 +72,7 @@ class Machine:
         if not self.answers():
             self.start_daemon()
         if DEBIAN not in self.images():
-            packed = ["tar", "-C", self.folder / "rootfs", "-c", "."]
+            packed = ["tar", "-C", str(self.folder / "rootfs"), "-c", "."]
             with subprocess.Popen(packed, stdout=subprocess.PIPE) as tar:
                 self.docker("import", "--change", BASE, "-", DEBIAN, stdin=tar.stdout)
         if f"{POSTGRES}:latest" not in self.images():
