@@ -112,12 +112,12 @@ def test_wrong_arguments_are_refused_before_anything_is_started(
 ) -> None:
     for arguments, said in [
         (["--input", "nas=sample"], "there is no source 'nas'"),
-        (["--input", f"nass={tmp_path}/none"], "No such file"),
+        (["--input", f"nass={tmp_path}/none"], "does not exist"),
         (["--input", "nass"], "wants SOURCE=FILE"),
         (["--deployment", "a/b"], "has no deployment a/b"),
     ]:
         run = chain.run(*arguments)
         assert run.code == 2
         assert said in run.document["error"]["message"]
-        assert run.document["data"] is None
+        assert run.data == {}
         assert "Traceback" not in run.err

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from etl.cli import MASTER
 from etl.errors import ConfigError
 from etl.flows.deployment_file import DeploymentFile, read_deployment_file
-from etl.flows.run import MASTER
 from etl.specs.registry import SOURCES
 
 FILE = Path(__file__).resolve().parents[2] / "prefect.yaml"

@@ -10,15 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from ci.cli.main import VERBS, parse
+from ci.cli.command import Invocation, Verb
+from ci.cli.main import parse as parse_command_line
 from ci.cli.output import Result, failed, read_job_output, write
 from ci.cli.progress import StartProgress
-from ci.cli.verbs import HANDLERS, absolute
-from ci.stack.errors import InvalidSetting, UsageError
+from ci.cli.tree import new_program
+from ci.cli.verbs import HANDLERS
+from ci.stack.errors import UsageError
+
+PROGRAM = new_program()
+VERBS = {n: v for n, v in PROGRAM.commands.items() if isinstance(v, Verb)}
+
+
+def parse(words: list[str]) -> Invocation:
+    """Parse a command line."""
+    return parse_command_line(PROGRAM, words)
 
 
 def test_every_verb_has_a_handler() -> None:
-    assert set(VERBS) == set(HANDLERS)
+    assert {verb.handler for verb in VERBS.values()} == set(HANDLERS)
 
 
 @pytest.mark.parametrize(
@@ -41,18 +51,18 @@ def test_words_of_other_programs_are_handed_on_untouched(
 
 def test_exec_knows_its_service() -> None:
     args = parse(["exec", "prefect-worker", "python", "-c", "print('x')"])
-    assert args.service == "prefect-worker"
+    assert args.options.service == "prefect-worker"
     assert args.arguments == ["python", "-c", "print('x')"]
 
 
 def test_verbs_of_the_data_take_our_options_anywhere_and_keep_the_rest() -> None:
     args = parse(["rejects", "--limit", "3", "--json"])
     assert args.json
-    assert args.arguments == ["--limit", "3"]
+    assert args.arguments == ["--limit=3"]
 
 
 def test_a_misspelt_verb_is_a_usage_error_with_the_near_one() -> None:
-    with pytest.raises(UsageError, match="did you mean 'status'"):
+    with pytest.raises(UsageError, match=r"Did you mean .*'status'"):
         parse(["statsu"])
 
 
@@ -61,15 +71,13 @@ def test_an_input_is_checked_and_made_absolute_before_anything_starts(
 ) -> None:
     (tmp_path / "a=b.tsv").write_text("x")
     monkeypatch.chdir(tmp_path)
-    assert absolute("nass=a=b.tsv") == f"nass={tmp_path}/a=b.tsv"
-    assert absolute("nass=sample") == "nass=sample"
-    assert absolute("nass=api:year=2020") == "nass=api:year=2020"
-    with pytest.raises(InvalidSetting, match="does not exist"):
-        absolute("nass=missing.tsv")
-    with pytest.raises(InvalidSetting, match="is a folder"):
-        absolute(f"nass={tmp_path}")
-    with pytest.raises(UsageError, match="SOURCE=FILE"):
-        absolute("missing.tsv")
+    for written, converted in (
+        ("nass=a=b.tsv", f"nass={tmp_path}/a=b.tsv"),
+        ("nass=sample", "nass=sample"),
+        ("nass=api:year=2020", "nass=api:year=2020"),
+    ):
+        words = parse(["run", "--input", written]).arguments
+        assert words == [f"--input={converted}"]
 
 
 def test_json_is_one_document_also_for_an_error(

@@ -9,15 +9,16 @@ has all this already is left alone, and found to be so without Prefect's imports
 
 from __future__ import annotations
 
-import argparse
 import os
 from dataclasses import asdict
 from pathlib import Path
 
 import anyio
+import click
 
+from etl.command import output_options
+from etl.console import Result, run_program
 from etl.flows.api import api_url, http_client, wait_until_api_answers
-from etl.flows.command import Result, run_command
 from etl.flows.deployment_file import read_deployment_file
 from etl.flows.deployments_current import read_in_step
 
@@ -25,8 +26,9 @@ PREFECT_FILE = Path("prefect.yaml")
 API_WITHIN_SECONDS = 120.0
 
 
-def command(_arguments: argparse.Namespace) -> Result:
-    """Deploy, and say what became of each deployment."""
+@click.command("deploy", params=output_options())
+def deploy() -> Result:
+    """Make or update the work pool and the deployments of prefect.yaml."""
     file = read_deployment_file(PREFECT_FILE, os.environ)
     wait_until_api_answers(api_url(), within_seconds=API_WITHIN_SECONDS)
     with http_client(api_url()) as http:
@@ -41,11 +43,5 @@ def command(_arguments: argparse.Namespace) -> Result:
     )
 
 
-def main() -> int:
-    """Run the job and return its exit code."""
-    parser = argparse.ArgumentParser("etl deploy", description=__doc__.split("\n")[0])
-    return run_command(parser, command)
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_program(deploy, name="./etl deploy"))

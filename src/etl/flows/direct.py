@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import State
 
-from etl.flows.command import Result, say
+from etl.console import Result, write
 from etl.flows.master import master_flow as flow
 from etl.flows.run_receipt import ledger_account
 from etl.flows.verdict import verdict
@@ -34,7 +34,8 @@ def master_flow(**parameters: Any) -> RunReceipt:
     run_id = state.state_details.flow_run_id
     receipt = ledger_account(run_id) if run_id else None
     error = verdict(state.type.value, state.message or "", receipt)
-    say(Result({}, as_text(receipt) if receipt else "", error), json_wanted=False)
+    text = as_text(receipt) if receipt else ""
+    write(Result(text=text, error=error), as_json=False)
     if error or receipt is None:
         raise SystemExit(error.exit_code if error else 1)
     return receipt

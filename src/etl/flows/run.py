@@ -1,67 +1,51 @@
-"""The job run-etl: runs the master flow through its deployment and tells how it ended.
+"""Starts a flow run through its deployment, follows it to its end and reports it.
 
-    python -m etl.flows.run [--input SOURCE=FILE]… [--source SOURCE]…
-        [--complete SOURCE]… [--reload] [--deployment FLOW/NAME] [--no-wait] [--json]
-
-Progress goes to standard error; the receipt, from the ledger, to standard output. Exit
-code 0: every source loaded; 5: a data contract is broken; 1: failed otherwise, crashed
-or cancelled; 130: interrupted, after cancelling the run. It speaks REST, not Prefect's
-client, so that the first line is out before Prefect would be imported.
+`python -m etl.flows.run` is the stack's job run-etl: the command `run` of `etl.cli`.
+Uses Prefect's REST API, not its client, so that the first line of progress is printed
+before Prefect would be imported.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 from uuid import UUID
 
-from etl.errors import ConfigError, EtlError
+from etl.console import Result, report_progress, run_program
+from etl.errors import EtlError
 from etl.flows.api import api_url, work_pool_name
-from etl.flows.command import Result, progress, run_command
 from etl.flows.follow import POLL_SECONDS, Follower
 from etl.flows.prefect_api import FlowRun, PrefectApi
 from etl.flows.verdict import verdict
 
-MASTER = "master-etl/master-etl-deployment"
 CANCEL_WITHIN_SECONDS = 15.0
 
 
-def arguments() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    parser = argparse.ArgumentParser("etl run", description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--input", action="append", default=[], metavar="SOURCE=FILE",
-        help="load SOURCE from a file, or from `api` or `sample`",
-    )  # fmt: skip
-    parser.add_argument(
-        "--source", action="append", metavar="SOURCE", help="load only this source"
-    )
-    parser.add_argument(
-        "--complete", action="append", default=[], metavar="SOURCE",
-        help="SOURCE's input holds everything: what it lacks is retracted",
-    )  # fmt: skip
-    parser.add_argument(
-        "--reload", action="store_true", help="load inputs even if they are unchanged"
-    )
-    parser.add_argument("--deployment", default=MASTER, metavar="FLOW/NAME")
-    parser.add_argument(
-        "--no-wait", action="store_true", help="start the run and leave it to itself"
-    )
-    return parser
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What a run is to load; the options of `./etl run`."""
+
+    inputs: Sequence[str]
+    sources: Sequence[str]
+    complete: Sequence[str]
+    reload: bool
+    deployment: str
+    no_wait: bool
 
 
-def command(given: argparse.Namespace) -> Result:
+def start_run(request: RunRequest) -> Result:
     """Start a run, follow it to its end, and report it."""
-    parameters = flow_parameters(given)
+    parameters = flow_parameters(request)
     api = PrefectApi(api_url())
-    run = api.create_run(given.deployment, parameters)
+    run = api.create_run(request.deployment, parameters)
     address = f"{ui_url(api)}/runs/flow-run/{run.id}"
-    progress(f"run {run.id}\n    {address}")
-    if given.no_wait:
+    report_progress(f"run {run.id}\n    {address}")
+    if request.no_wait:
         return Result(told(run, address), run.id)
     follower = follow(api, run)
     ended = follow_or_cancel(api, run, follower)
@@ -70,31 +54,22 @@ def command(given: argparse.Namespace) -> Result:
     return result
 
 
-def flow_parameters(given: argparse.Namespace) -> dict[str, Any]:
-    """Turn the command line into the master flow's parameters; stage the files."""
-    named = [*(given.source or []), *given.complete]
-    pairs = [value.partition("=") for value in given.input]
-    for source, equals, value in pairs:
-        if not (source and equals and value):
-            raise ConfigError(
-                f"--input {source}{equals}{value}: wants SOURCE=FILE",
-                "./etl run --input nass=FILE",
-            )
-    if not named and not pairs:
-        return {"reload": given.reload}
+def flow_parameters(request: RunRequest) -> dict[str, Any]:
+    """Return the parameters of the flow; copy input files into the raw store."""
+    if not (request.inputs or request.sources or request.complete):
+        return {"reload": request.reload}
 
-    # Only now: the registry and the settings take longer to import than a bare run.
+    # Imported here: a run without inputs starts before these would be imported.
     from etl.extract.inputs import store_input
-    from etl.run.plan import plan
     from etl.settings import load_settings
 
-    plan([*named, *(source for source, _, _ in pairs)])
     settings = load_settings()
+    pairs = [text.partition("=") for text in request.inputs]
     return {
-        "sources": given.source,
+        "sources": list(request.sources) or None,
         "inputs": {source: store_input(value, settings) for source, _, value in pairs},
-        "complete": given.complete,
-        "reload": given.reload,
+        "complete": list(request.complete),
+        "reload": request.reload,
     }
 
 
@@ -105,7 +80,7 @@ def follow(api: PrefectApi, run: FlowRun) -> Follower:
         run,
         work_pool_name(),
         process_is_alive=lambda: is_alive(run),
-        say=progress,
+        say=report_progress,
     )
 
 
@@ -127,7 +102,7 @@ def interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
 
 def cancel(api: PrefectApi, run: FlowRun) -> None:
     """Cancel a run, wait a little for its end, and say what became of it."""
-    progress(f"interrupted: cancelling run {run.id}")
+    report_progress(f"interrupted: cancelling run {run.id}")
     try:
         api.set_state(run.id, "CANCELLING", "interrupted", force=False)
         deadline = time.monotonic() + CANCEL_WITHIN_SECONDS
@@ -136,9 +111,9 @@ def cancel(api: PrefectApi, run: FlowRun) -> None:
             time.sleep(POLL_SECONDS)
             now = api.flow_run(run.id)
     except EtlError as error:
-        progress(f"it could not be cancelled: {error}\n  fix: {error.hint}")
+        report_progress(f"it could not be cancelled: {error}\n  fix: {error.hint}")
         return
-    progress(f"run {run.id} is {now.state_name}")
+    report_progress(f"run {run.id} is {now.state_name}")
 
 
 def account(ended: FlowRun, address: str) -> Result:
@@ -177,10 +152,7 @@ def ui_url(api: PrefectApi) -> str:
     return given or api.url.removesuffix("/api")
 
 
-def main() -> int:
-    """Run the job and return its exit code."""
-    return run_command(arguments(), command)
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    from etl.cli import run as command
+
+    raise SystemExit(run_program(command, name="./etl run"))

@@ -9,7 +9,6 @@ SIGTERM or SIGINT it ends its own, which are Crashed then, and leaves.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
@@ -20,13 +19,15 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import click
 import httpx
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 from prefect.workers.process import ProcessWorker
 
+from etl.command import output_options
+from etl.console import Result, run_program
 from etl.flows.api import api_url, wait_until_api_answers, work_pool_name
-from etl.flows.command import Result, run_command
 from etl.flows.crashed_runs import forget_worker, sweep
 from etl.flows.logs import heed_log_level
 
@@ -102,7 +103,8 @@ async def stop_on_signal(scope: anyio.CancelScope) -> None:
             scope.cancel()
 
 
-def command(_arguments: argparse.Namespace) -> Result:
+@click.command("worker", params=output_options())
+def worker() -> Result:
     """Prepare the process, wait for the server, and serve."""
     heed_log_level()
     # Runs start as `python`: the one of this environment, whatever was on the PATH.
@@ -111,16 +113,8 @@ def command(_arguments: argparse.Namespace) -> Result:
     pool = work_pool_name()
     wait_until_api_answers(api_url(), within_seconds=API_WITHIN_SECONDS)
     anyio.run(serve, pool)
-    return Result({}, "")
-
-
-def main() -> int:
-    """Run the service and return its exit code."""
-    parser = argparse.ArgumentParser(
-        "etl.flows.worker", description=__doc__.split("\n")[0]
-    )
-    return run_command(parser, command)
+    return Result()
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_program(worker, name="etl.flows.worker"))

@@ -3,36 +3,68 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace as Options
 
+from ci.cli.command import Invocation, Program
+from ci.cli.complete import completion_script
+from ci.cli.engines import new_engine
 from ci.cli.output import Result, ask, read_job_output, stream
 from ci.cli.progress import StartProgress
 from ci.host.engine import Engine, Status
-from ci.stack.errors import DONE, InvalidSetting, UnitFailed, UsageError
+from ci.host.env_file import find_env_file, read_settings
+from ci.host.home import Home
+from ci.stack.errors import DONE, UnitFailed, UsageError
+from ci.stack.settings import StackSettings
+
+DATA_JOB = "data"
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every verb is given."""
+    """What every verb is given. The engine is made when a verb first uses it."""
 
-    engine: Engine
+    invocation: Invocation
+    program: Program
     progress: StartProgress
     checkout: Path
-    as_json: bool
+    home: Home
+    engine_name: str
+
+    @property
+    def as_json(self) -> bool:
+        """Whether the result is one JSON document."""
+        return self.invocation.json
+
+    @property
+    def arguments(self) -> list[str]:
+        """Words for the program that the verb runs."""
+        return self.invocation.arguments
+
+    @cached_property
+    def settings(self) -> StackSettings:
+        """The settings, from the environment and the settings file."""
+        return read_settings(os.environ, find_env_file(self.checkout))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine that runs the stack."""
+        return new_engine(self.engine_name, self.checkout, self.home, self.settings)
 
 
-def up(args: Namespace, ctx: Context) -> Result:
+def up(args: Options, ctx: Context) -> Result:
     """Start every service; return when all are ready."""
     status = ctx.engine.up(ctx.progress)
     ready = f"ready in {ctx.progress.elapsed_s:.1f} s: {status.ui_url}"
     return described(status, (ready, *login_lines(status, show=False)))
 
 
-def down(args: Namespace, ctx: Context) -> Result:
+def down(args: Options, ctx: Context) -> Result:
     """Stop the stack; the data stay unless --volumes."""
     losses = ctx.engine.losses() if args.volumes else []
     if losses and not args.yes:
@@ -52,12 +84,12 @@ def confirm(losses: list[str]) -> None:
         raise UsageError("nothing was deleted", "./etl down   # keeps the data")
 
 
-def restart(args: Namespace, ctx: Context) -> Result:
+def restart(args: Options, ctx: Context) -> Result:
     """Restart one service, or all of them with a freshly read .env."""
     return described(ctx.engine.restart(args.service, ctx.progress))
 
 
-def status(args: Namespace, ctx: Context) -> Result:
+def status(args: Options, ctx: Context) -> Result:
     """Show every service and job of the stack."""
     return described(ctx.engine.status(), show_login=args.show_login)
 
@@ -107,7 +139,7 @@ def status_lines(status: Status, *, show_login: bool) -> Iterator[str]:
         yield "the image was built from other inputs: ./etl rebuild, then ./etl restart"
 
 
-def logs(args: Namespace, ctx: Context) -> Result:
+def logs(args: Options, ctx: Context) -> Result:
     """Show the services' logs; -f follows them."""
     lines = ctx.engine.logs(args.service, follow=args.follow, lines=args.lines)
     if ctx.as_json:
@@ -116,51 +148,12 @@ def logs(args: Namespace, ctx: Context) -> Result:
     return Result()
 
 
-def run(args: Namespace, ctx: Context) -> Result:
-    """Deploy and run the master flow; wait for its receipt."""
-    inputs = [absolute(pair) for pair in args.input]
-    arguments = [word for pair in inputs for word in ("--input", pair)]
-    for option in ("source", "complete"):
-        arguments += [
-            w for name in getattr(args, option) for w in (f"--{option}", name)
-        ]
-    arguments += [
-        f"--{flag}"
-        for flag in ("reload", "no-wait")
-        if getattr(args, flag.replace("-", "_"))
-    ]
-    values = [Path(pair.partition("=")[2]) for pair in inputs]
-    return job(
-        "run-etl", arguments, ctx, [path for path in values if path.is_absolute()]
-    )
-
-
-def absolute(pair: str) -> str:
-    """Make the file of SOURCE=FILE absolute, and check it before anything starts."""
-    source, equals, value = pair.partition("=")
-    if not (source and equals and value):
-        raise UsageError(f"--input wants SOURCE=FILE, got {pair!r}", "./etl run --help")
-    if value == "sample" or value.split(":", 1)[0] == "api":
-        return pair
-    path = Path(value).expanduser().resolve()
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise InvalidSetting(
-            f"the input of {source} {what}: {path}", f"ls -l {path.parent}"
-        )
-    if not os.access(path, os.R_OK):
-        raise InvalidSetting(
-            f"the input of {source} may not be read: {path}", f"ls -l {path}"
-        )
-    return f"{source}={path}"
-
-
-def deploy(args: Namespace, ctx: Context) -> Result:
+def deploy(args: Options, ctx: Context) -> Result:
     """Make or update the work pool and the deployments of prefect.yaml."""
-    return job("deploy", [], ctx)
+    return job("deploy", ["--json"] if ctx.as_json else [], ctx)
 
 
-def migrate(args: Namespace, ctx: Context) -> Result:
+def migrate(args: Options, ctx: Context) -> Result:
     """Bring the application database to the newest revision."""
     with ctx.engine.hold(["setup-db"], ctx.progress) as session:
         code, _ = session.run_job("setup-db", [], capture=False)
@@ -170,35 +163,58 @@ def migrate(args: Namespace, ctx: Context) -> Result:
 def job(
     name: str, arguments: list[str], ctx: Context, files: Iterable[Path] = ()
 ) -> Result:
-    """Run a job that speaks JSON under --json; its exit code is the verb's."""
-    words = [*arguments, "--json"] if ctx.as_json else arguments
+    """Run a job, whose exit code is the verb's; under --json read its document."""
     with ctx.engine.hold([name], ctx.progress) as session:
-        code, output = session.run_job(name, words, capture=ctx.as_json, files=files)
+        code, output = session.run_job(
+            name, arguments, capture=ctx.as_json, files=files
+        )
     return read_job_output(output, code) if ctx.as_json else Result(exit_code=code)
 
 
-def data(args: Namespace, ctx: Context) -> Result:
-    """Run a verb of the data, which knows nothing of the stack."""
-    debug = ["--debug"] if args.debug else []
-    return job("data", [args.verb, *args.arguments, *debug], ctx)
+def data(args: Options, ctx: Context) -> Result:
+    """Run a verb that another package declares, as a job of the stack or without it."""
+    declared = ctx.invocation.verb.declared
+    words = [*(ctx.invocation.path if declared.job in (None, DATA_JOB) else ())]
+    words += ["--debug"] if ctx.invocation.debug else []
+    words += ["--json"] if ctx.as_json else []
+    words += ctx.arguments
+    if declared.job is None:
+        return without_stack([sys.executable, "-m", declared.module, *words], ctx)
+    files = [
+        path
+        for param in declared.params
+        if hasattr(param.type, "files")
+        for value in getattr(args, param.name)
+        for path in param.type.files(value)
+    ]
+    return job(declared.job, words, ctx, files)
 
 
-def psql(args: Namespace, ctx: Context) -> Result:
+def without_stack(command: list[str], ctx: Context) -> Result:
+    """Run a program on this machine."""
+    output = subprocess.PIPE if ctx.as_json else None
+    done = subprocess.run(command, stdout=output, text=True, check=False)
+    if ctx.as_json:
+        return read_job_output(done.stdout, done.returncode)
+    return Result(exit_code=done.returncode)
+
+
+def psql(args: Options, ctx: Context) -> Result:
     """Open a SQL shell, or pass ARGS to psql."""
     name = "psql-prefect" if args.prefect else "psql"
     with ctx.engine.hold([name], ctx.progress) as session:
-        code, _ = session.run_job(name, args.arguments, capture=False)
-    explain_lost_quotes(code, args.arguments, ctx)
+        code, _ = session.run_job(name, ctx.arguments, capture=False)
+    explain_lost_quotes(code, ctx.arguments, ctx)
     return Result(exit_code=code)
 
 
-def execute(args: Namespace, ctx: Context) -> Result:
+def execute(args: Options, ctx: Context) -> Result:
     """Run a command with a service's programs and environment."""
-    if not args.arguments:
+    if not ctx.arguments:
         raise UsageError("exec wants a command", f"./etl exec {args.service} CMD…")
     with ctx.engine.hold([args.service], ctx.progress) as session:
-        code = session.run_command(args.service, args.arguments)
-    explain_lost_quotes(code, args.arguments, ctx)
+        code = session.run_command(args.service, ctx.arguments)
+    explain_lost_quotes(code, ctx.arguments, ctx)
     return Result(exit_code=code)
 
 
@@ -209,7 +225,7 @@ def explain_lost_quotes(code: int, words: list[str], ctx: Context) -> None:
         ctx.progress.say("  fix: call ./etl itself, or write: python -c 'print(\"x\")'")
 
 
-def health(args: Namespace, ctx: Context) -> Result:
+def health(args: Options, ctx: Context) -> Result:
     """Ask whether the database accepts connections; fail when the stack is down."""
     if not ctx.engine.status().running:
         raise UnitFailed("no response: the stack is not up", "./etl up")
@@ -218,7 +234,7 @@ def health(args: Namespace, ctx: Context) -> Result:
     return Result({"said": said.strip()}, tuple(said.splitlines()), code)
 
 
-def rebuild(args: Namespace, ctx: Context) -> Result:
+def rebuild(args: Options, ctx: Context) -> Result:
     """Build the image that services run in."""
     built = ctx.engine.rebuild(ctx.progress)
     took = f"built in {ctx.progress.elapsed_s:.1f} s; ./etl restart uses it"
@@ -226,16 +242,22 @@ def rebuild(args: Namespace, ctx: Context) -> Result:
     return Result({"built": built}, (took if built else nothing,))
 
 
-def test(args: Namespace, ctx: Context) -> Result:
+def test(args: Options, ctx: Context) -> Result:
     """Run the tests; ARGS go to pytest."""
     os.chdir(ctx.checkout)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *args.arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *ctx.arguments])  # noqa: S606
     return Result(exit_code=DONE)
 
 
-Handler = Callable[[Namespace, Context], Result]
+def completion(args: Options, ctx: Context) -> Result:
+    """Print the completion script of a shell."""
+    script = completion_script(ctx.program, args.shell)
+    return Result({"shell": args.shell, "script": script}, tuple(script.splitlines()))
+
+
+Handler = Callable[[Options, Context], Result]
 HANDLERS: Mapping[str, Handler] = {
     "up": up, "down": down, "restart": restart, "status": status, "logs": logs,
-    "run": run, "deploy": deploy, "migrate": migrate, "psql": psql, "exec": execute,
-    "health": health, "rebuild": rebuild, "test": test,
+    "data": data, "deploy": deploy, "migrate": migrate, "psql": psql, "exec": execute,
+    "health": health, "rebuild": rebuild, "test": test, "completion": completion,
 }  # fmt: skip
