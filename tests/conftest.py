@@ -18,7 +18,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from psycopg import sql
 from sqlalchemy import Engine, create_engine
-from tests.everything import pytest_runtest_makereport
+from tests.everything import pytest_runtest_makereport, pytest_terminal_summary
 
 from ci.host.home import Home
 from ci.local.launch import Launcher
@@ -26,7 +26,8 @@ from ci.local.postgres import Postgres
 from ci.local.supervisor import Supervisor
 from ci.stack.model import Cluster, Service, SqlProbe, Stack
 
-__all__ = ["pytest_runtest_makereport"]  # a hook: pytest finds it here
+# Hooks: pytest finds them here.
+__all__ = ["pytest_runtest_makereport", "pytest_terminal_summary"]
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROLE, TEMPLATE = "etl_test", "etl_template"
 

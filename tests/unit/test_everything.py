@@ -1,4 +1,4 @@
-"""Where every test is asked for, one that is left out fails, and says why."""
+"""Skipped tests: one line for each reason, and failures where none may be skipped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 TESTS = """\
 import pytest
 
-def test_that_lacks_something():
+@pytest.mark.parametrize("number", range(3))
+def test_that_lacks_something(number):
     pytest.skip("no tool")
 
 @pytest.mark.skipif(True, reason="no root")
@@ -33,8 +34,8 @@ def test_that_is_expected_to_fail():
 @pytest.mark.parametrize(
     ("asked", "code", "summary"),
     [
-        ("", 0, "3 skipped, 1 xfailed"),
-        ("1", 1, "1 failed, 1 skipped, 1 xfailed, 1 error"),
+        ("", 0, "5 skipped, 1 xfailed"),
+        ("1", 1, "3 failed, 1 skipped, 1 xfailed, 1 error"),
     ],
 )
 def test_what_is_left_out_fails_only_if_asked_for(
@@ -43,7 +44,7 @@ def test_what_is_left_out_fails_only_if_asked_for(
     (tmp_path / "test_lacking.py").write_text(TESTS)
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-c", os.devnull, "-rsf"),
+            *(sys.executable, "-m", "pytest", "-c", os.devnull, "-rf"),
             *("-p", "tests.everything", "-W", "ignore", tmp_path),
         ],
         cwd=CHECKOUT,
@@ -55,3 +56,5 @@ def test_what_is_left_out_fails_only_if_asked_for(
     assert (done.returncode, summary in done.stdout) == (code, True), done.stdout
     assert "no tool" in done.stdout
     assert "no root" in done.stdout
+    assert ("skipped 3: no tool\n" in done.stdout) is (not asked)
+    assert "skipped 1: no engine\n" in done.stdout
