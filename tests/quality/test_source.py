@@ -132,3 +132,25 @@ def test_both_locks_agree() -> None:
 
     runtime, development = pins("requirements.lock"), pins("requirements-dev.lock")
     assert runtime.items() <= development.items()
+
+
+def test_tests_sleep_only_between_two_looks_at_a_condition() -> None:
+    """A sleep outside a loop guesses how long something takes."""
+    guessed = []
+    for path in sorted((CHECKOUT / "tests").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        polls = {
+            id(node)
+            for loop in ast.walk(tree)
+            if isinstance(loop, ast.While | ast.For)
+            for node in ast.walk(loop)
+        }
+        guessed += [
+            f"{path.relative_to(CHECKOUT)}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "sleep"
+            and id(node) not in polls
+        ]
+    assert guessed == [], "use `eventually` of tests/waiting.py"
