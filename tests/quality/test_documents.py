@@ -12,6 +12,7 @@ import yaml
 from ci.cli.tree import new_program
 from ci.docsgen import map as tree
 from ci.docsgen.generate import outdated
+from ci.docsgen.reference import default_stack
 from ci.stack import errors
 from ci.stack.settings import variable_names
 
@@ -126,3 +127,17 @@ def test_the_citation_names_the_version_of_the_package() -> None:
     package = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     assert cited["version"] == package["version"]
     assert cited["license"] == package["license"]
+
+
+def test_every_verb_setting_unit_and_column_has_a_description() -> None:
+    """A blank last cell of a reference page is something undocumented."""
+    blank = [
+        line
+        for name in ("verbs", "settings", "sources")
+        for line in (CHECKOUT / f"docs/reference/{name}.md").read_text().splitlines()
+        if line.startswith("| ") and line.endswith("|  |")
+    ]
+    blank += [
+        unit.name for unit in default_stack().units.values() if not unit.summary.strip()
+    ]
+    assert blank == []

@@ -12,6 +12,7 @@ from etl.db import require_head, translated_errors
 from etl.errors import ConfigError
 from etl.models.ledger import LedgerReject, LedgerRun
 from etl.specs.registry import load_order, require_source
+from etl.specs.spec import SourceSpec
 
 Row = dict[str, Any]
 
@@ -107,11 +108,8 @@ def list_sources(name: str | None) -> Listing:
             "sources", _sources(), ("name", "title", "depends_on", "licence")
         )
     spec = require_source(name)
-    columns = [
-        {"header": c.header, "name": c.name, "meaning": c.meaning} for c in spec.columns
-    ]
     note = f"{spec.title}. {spec.licence}. Cite: {spec.citation}"
-    return Listing("columns", columns, ("header", "name", "meaning"), note)
+    return Listing("columns", _columns(spec), ("header", "name", "meaning"), note)
 
 
 def _sources() -> list[Row]:
@@ -124,6 +122,14 @@ def _sources() -> list[Row]:
             "depends_on": list(spec.depends_on),
             "tables": [table.name for table in spec.tables],
             "inputs": ["sample", "FILE", *(["api"] if spec.api else [])],
+            "columns": _columns(spec),
         }
         for spec in map(require_source, load_order())
+    ]
+
+
+def _columns(spec: SourceSpec) -> list[Row]:
+    return [
+        {"header": column.header, "name": column.name, "meaning": column.meaning}
+        for column in spec.columns
     ]

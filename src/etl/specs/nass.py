@@ -14,9 +14,11 @@ from etl.specs.spec import (
 
 SERIES = (
     Column("source", "SOURCE_DESC", meaning="program: CENSUS or SURVEY"),
-    Column("sector", "SECTOR_DESC"),
-    Column("group_desc", "GROUP_DESC"),
-    Column("commodity", "COMMODITY_DESC"),
+    Column("sector", "SECTOR_DESC", meaning="CROPS, ANIMALS & PRODUCTS, …"),
+    Column(
+        "group_desc", "GROUP_DESC", meaning="group of commodities within the sector"
+    ),
+    Column("commodity", "COMMODITY_DESC", meaning="CORN, ALMONDS, …"),
     Column("class_desc", "CLASS_DESC", meaning="variety, colour, …"),
     Column("production_practice", "PRODN_PRACTICE_DESC", meaning="irrigated, …"),
     Column("utilization_practice", "UTIL_PRACTICE_DESC", meaning="grain, silage, …"),
@@ -24,35 +26,43 @@ SERIES = (
     Column("unit", "UNIT_DESC", meaning="unit of value"),
     Column("short_desc", "SHORT_DESC", meaning="the name NASS gives the series"),
     Column("domain", "DOMAIN_DESC", meaning="by what figures are broken down"),
-    Column("domain_category", "DOMAINCAT_DESC"),
+    Column("domain_category", "DOMAINCAT_DESC", meaning="category within the domain"),
 )
 LOCATION = (
     Column("agg_level", "AGG_LEVEL_DESC", meaning="COUNTY, STATE, …"),
-    Column("state_ansi", "STATE_ANSI"),
+    Column("state_ansi", "STATE_ANSI", meaning="ANSI code of the state"),
     Column("state_fips", "STATE_FIPS_CODE", meaning="99 is the US, 98 other states"),
-    Column("state_alpha", "STATE_ALPHA"),
-    Column("state_name", "STATE_NAME"),
+    Column("state_alpha", "STATE_ALPHA", meaning="postal code of the state"),
+    Column("state_name", "STATE_NAME", meaning="name of the state"),
     Column("asd_code", "ASD_CODE", meaning="agricultural statistics district"),
-    Column("asd_desc", "ASD_DESC"),
-    Column("county_ansi", "COUNTY_ANSI"),
+    Column("asd_desc", "ASD_DESC", meaning="name of the district"),
+    Column(
+        "county_ansi", "COUNTY_ANSI", meaning="ANSI code of the county in its state"
+    ),
     Column("county_code", "COUNTY_CODE", meaning="998 is other (combined) counties"),
-    Column("county_name", "COUNTY_NAME"),
-    Column("region_desc", "REGION_DESC"),
-    Column("zip_5", "ZIP_5"),
-    Column("watershed_code", "WATERSHED_CODE"),
-    Column("watershed_desc", "WATERSHED_DESC"),
-    Column("congr_district_code", "CONGR_DISTRICT_CODE"),
-    Column("country_code", "COUNTRY_CODE"),
-    Column("country_name", "COUNTRY_NAME"),
-    Column("location_desc", "LOCATION_DESC"),
+    Column("county_name", "COUNTY_NAME", meaning="name of the county"),
+    Column("region_desc", "REGION_DESC", meaning="region that is no state or county"),
+    Column("zip_5", "ZIP_5", meaning="postal code, five digits"),
+    Column("watershed_code", "WATERSHED_CODE", meaning="hydrologic unit code"),
+    Column("watershed_desc", "WATERSHED_DESC", meaning="name of the watershed"),
+    Column(
+        "congr_district_code", "CONGR_DISTRICT_CODE", meaning="congressional district"
+    ),
+    Column("country_code", "COUNTRY_CODE", meaning="US Census code of the country"),
+    Column("country_name", "COUNTRY_NAME", meaning="name of the country"),
+    Column("location_desc", "LOCATION_DESC", meaning="the whole location in words"),
 )
 PERIOD = (
-    Column("year", "YEAR"),
+    Column("year", "YEAR", meaning="year of the value"),
     Column("freq", "FREQ_DESC", meaning="ANNUAL, MONTHLY, WEEKLY, POINT IN TIME, …"),
-    Column("begin_code", "BEGIN_CODE"),
-    Column("end_code", "END_CODE"),
-    Column("reference_period", "REFERENCE_PERIOD_DESC"),
-    Column("week_ending", "WEEK_ENDING"),
+    Column("begin_code", "BEGIN_CODE", meaning="first month or week of the period"),
+    Column("end_code", "END_CODE", meaning="last month or week of the period"),
+    Column(
+        "reference_period",
+        "REFERENCE_PERIOD_DESC",
+        meaning="the period within the year in words",
+    ),
+    Column("week_ending", "WEEK_ENDING", meaning="last day of the week"),
 )
 FIGURE = (
     Column("load_time", "LOAD_TIME", meaning="when NASS loaded it; no revision alone"),

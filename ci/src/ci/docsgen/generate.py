@@ -15,6 +15,8 @@ from pathlib import Path
 from ci.docsgen.generated import GENERATED
 from ci.docsgen.map import with_map
 from ci.docsgen.reference import compose_file, env_example, settings_page, stack_page
+from ci.docsgen.sources import sources_page
+from ci.docsgen.verbs import verbs_page
 from ci.stack import images
 
 Rewrite = Callable[[str], str]
@@ -42,7 +44,7 @@ def replace_once(pattern: str, line: str, text: str) -> str:
     return text
 
 
-# What each file holds by rights, given what it holds now; in the order of their names.
+# The contents of each file, given its present contents; in the order of GENERATED.
 REWRITES: tuple[Rewrite, ...] = (
     lambda _now: env_example(),
     dockerfile,
@@ -50,7 +52,9 @@ REWRITES: tuple[Rewrite, ...] = (
     lambda now: with_map(now, CHECKOUT),
     lambda _now: compose_file(),
     lambda _now: settings_page(),
+    lambda _now: sources_page(),
     lambda _now: stack_page(),
+    lambda _now: verbs_page(),
 )
 
 

@@ -13,5 +13,7 @@ GENERATED = (
     "docs/explanation/architecture.md",
     "docs/reference/compose.yaml",
     "docs/reference/settings.md",
+    "docs/reference/sources.md",
     "docs/reference/stack.md",
+    "docs/reference/verbs.md",
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from ci.docker import compose
 from ci.docker.layout import DockerLayout, Folder
+from ci.docsgen.markdown import WRITTEN, page, table
 from ci.host.home import Home
 from ci.host.ports import LOOPBACK
 from ci.inside import places
@@ -18,7 +19,6 @@ from ci.stack.model import Job, Runtime, Service, Stack
 from ci.stack.services import describe
 from ci.stack.settings import POSTGRES_PORT, PREFECT_PORT, StackSettings
 
-WRITTEN = "Written by `python -m ci.docsgen.generate`; edits are lost."
 ENV_HEADER = (
     f"# {WRITTEN}",
     "# Settings of the stack. Copy to .env and edit: cp .env.example .env",
@@ -139,14 +139,3 @@ def default_stack() -> Stack:
     return describe(
         StackSettings(), places.endpoints(password=None, browser_api_url="")
     )
-
-
-def page(title: str, *parts: str) -> str:
-    """Return a page of Markdown."""
-    return "\n\n".join([f"# {title}", f"<!-- {WRITTEN} -->", *parts]) + "\n"
-
-
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Return a table of Markdown."""
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
