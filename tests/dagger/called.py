@@ -8,9 +8,10 @@ from dagger import dag
 from tests.dagger.engine import Engine
 from tests.dagger.read import Box, service_name
 
+from ci.dagger.containers import COMMANDS
 from ci.inside import places
 from ci.main import Etl
-from ci.stack.model import Stack
+from ci.stack.model import Runtime, Stack
 from ci.stack.services import describe
 from ci.stack.settings import StackSettings
 
@@ -24,8 +25,10 @@ def etl(**options: Any) -> Etl:
 
 
 def command(name: str, *arguments: str) -> list[str]:
-    """Return a job's command by the description."""
-    return [*STACK.unit(name).command, *arguments]
+    """Return a job's command by the description, as Dagger runs it."""
+    unit = STACK.unit(name)
+    wrapped = unit.runtime is Runtime.PIPELINE and name != "test"
+    return [*(COMMANDS if wrapped else ()), *unit.command, *arguments]
 
 
 def volume_keys(project: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ is made of. Asking an object for a plain value, or to sync or start, is an event
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ from graphql import (
 )
 from tests.dagger.schema import dagger_schema
 
+# Answers that differ from object to object, as an engine's do.
+BY_CONTENT = ("Service.hostname", "File.contents")
 DEFAULTS = {"String": "stub", "Int": 5432, "Boolean": False, "Float": 0.0, "JSON": "{}"}
 
 
@@ -58,6 +61,23 @@ class Made:
         (only,) = self.calls(name)
         return only
 
+    def bound(self) -> Iterator[Made]:
+        """Yield the services that start before this object, each after its own."""
+        for step in self.steps:
+            for value in step.arguments.values():
+                if isinstance(value, Made) and value.type in ("Service", "Container"):
+                    yield from value.bound()
+                    if value.type == "Service":
+                        yield value
+
+    def locked_volumes(self) -> set[str]:
+        """Return the keys of the volumes that one running service at a time may use."""
+        return {
+            call["cache"].call("cacheVolume")["key"]
+            for call in self.calls("withMountedCache")
+            if str(call.get("sharing")) == "LOCKED"
+        }
+
 
 @dataclass
 class Engine:
@@ -68,6 +88,8 @@ class Engine:
     queries: list[str] = field(default_factory=list)
     known: dict[str, Made] = field(default_factory=dict)
     identities: dict[str, str] = field(default_factory=dict)
+    running: dict[str, Made] = field(default_factory=dict)
+    host_names: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def happened(self, name: str) -> list[Made]:
@@ -113,9 +135,36 @@ class Engine:
         event = f"{made.type}.{name}"
         self.events.append((event, made))
         self.refuse(event, made)
+        if event == "Service.start":
+            self.start(made)
         if kind.name == "ID":
             return self.remember(made)
+        if event not in self.answers and event in BY_CONTENT:
+            return self.by_content(event, made)
         return self.answers.get(event, DEFAULTS.get(kind.name))
+
+    def by_content(self, event: str, made: Made) -> str:
+        """Answer with a text that depends on the object alone: equal ones give one."""
+        text = hashlib.sha256(made.key.encode()).hexdigest()[:16]
+        if event == "Service.hostname":
+            if own := made.calls("withHostname"):
+                return str(own[-1]["hostname"])
+            self.host_names[text] = made.key
+        return text
+
+    def start(self, service: Made) -> None:
+        """Start a service with all that is bound to it, each once in the session.
+
+        A service that wants an exclusive volume which another one holds waits without
+        limit and without a message; here that is an error.
+        """
+        for unit in (*service.bound(), service):
+            if unit.key in self.running or not unit.calls("asService"):
+                continue
+            for holder in self.running.values():
+                if held := unit.locked_volumes() & holder.locked_volumes():
+                    raise GraphQLError(f"waits for {held}, which another service holds")
+            self.running[unit.key] = unit
 
     def refuse(self, event: str, made: Made) -> None:
         """Fail as an exec does, if the table of answers has an exit code for it."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.dagger.engine import Engine, Made, Step
 
+from ci.dagger.containers import INIT
+
 
 @dataclass(frozen=True)
 class Box:
@@ -93,5 +95,7 @@ def plaintext(secret: Made) -> str:
 
 
 def service_name(service: Made) -> str:
-    """Return a service's host name."""
-    return str(service.call("withHostname")["hostname"])
+    """Return a service's name, which its supervisor is given."""
+    init, name, *_ = service.call("asService")["args"]
+    assert init == INIT
+    return str(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -10,18 +11,29 @@ from dagger import dag
 from tests.dagger.engine import Engine
 from tests.dagger.read import Box, every_step, executed, service_name
 
-from ci.dagger.containers import CLUSTER_SQL, ENSURE, INIT
+from ci.dagger.containers import (
+    CLUSTER_SQL,
+    COMMANDS,
+    ENSURE,
+    HEALTH,
+    INIT,
+    own_environment,
+)
 from ci.dagger.session import Session, in_time
 from ci.inside import healthcheck, places
 from ci.inside.cluster import ensure_sql
 from ci.main import Etl
 from ci.stack import images
 from ci.stack.errors import TimedOut
-from ci.stack.model import INITDB_LOCALE, Runtime, Service, SqlProbe
+from ci.stack.model import INITDB_LOCALE, Cluster, Runtime, Service, SqlProbe
 
 pytestmark = pytest.mark.anyio
 
-POSTGRES_OWN = {"POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS"}  # the image's own words
+# What Dagger's supervisor and probes read, and what the image of the database reads.
+SUPERVISED = {"ETL_ALONE", "ETL_API_LOGIN_FILE"}
+POSTGRES_OWN = {
+    "POSTGRES_PASSWORD", "POSTGRES_INITDB_ARGS", "PGPASSFILE", "PGCONNECT_TIMEOUT"
+}  # fmt: skip
 IMAGES = {Runtime.PIPELINE: "stage runtime", Runtime.POSTGRES: images.POSTGRES}
 
 
@@ -38,18 +50,18 @@ async def test_every_service_is_the_description_s(engine: Engine) -> None:
         box = Box(started)
         assert service_name(started) == name
         assert box.image == IMAGES[unit.runtime]
-        own = POSTGRES_OWN if unit.cluster else set()
-        assert {k: v for k, v in box.variables.items() if k not in own} == dict(
-            unit.environment
-        )
+        own = SUPERVISED | (POSTGRES_OWN if unit.cluster else set())
+        given = {k: v for k, v in box.variables.items() if k not in own}
+        assert given == own_environment(unit)
         ports = [call["port"] for call in started.calls("withExposedPort")]
         assert ports == [port.inside for port in unit.ports]
         needed = [n for n in session.stack.closure([name]) if n != name]
         assert list(box.bindings) == [n for n in needed if n in session.stack.services]
         command = started.call("asService")["args"]
         assert command[-len(unit.command) :] == list(unit.command)
-        assert command[:2] == [INIT, unit.stop_signal.name.removeprefix("SIG")]
-        assert command[2] == f"{unit.stop_within_s:.0f}"
+        signal = unit.stop_signal.name.removeprefix("SIG")
+        limits = [f"{unit.stop_within_s:.0f}", "3", "60"]
+        assert command[:6] == [INIT, name, signal, *limits]
         assert INIT in box.files
 
 
@@ -60,9 +72,10 @@ async def test_health_is_the_stack_s_probe_each_second_and_bounded(
     for name, unit in session.stack.services.items():
         await session.containers.service(name).start()
         health = Box(engine.happened("Service.start")[-1]).health
-        assert health["args"] == list(healthcheck.command(unit.probe))
+        limit = f"{unit.within_s:.0f}"  # without progress
+        assert health["args"] == [HEALTH, limit, *healthcheck.command(unit.probe)]
         assert health["interval"] == "1s"
-        assert health["retries"] == int(unit.within_s)
+        assert health["retries"] == 3600
 
 
 async def test_the_database_alone_has_a_volume_that_only_one_may_use(
@@ -99,8 +112,8 @@ async def test_postgres_is_set_up_at_each_start_and_stopped_fast(
     assert unit.cluster is not None
     assert box.files[CLUSTER_SQL] == ensure_sql(unit.cluster)
     command = started.call("asService")["args"]
-    assert command[:2] == [INIT, "INT"]
-    assert command[4:8] == [ENSURE, CLUSTER_SQL, "docker-entrypoint.sh", "postgres"]
+    assert command[:3] == [INIT, "db", "INT"]
+    assert command[6:10] == [ENSURE, CLUSTER_SQL, "docker-entrypoint.sh", "postgres"]
     assert box.secrets["POSTGRES_PASSWORD"] == box.secrets["PGPASSWORD"]
     assert box.variables["POSTGRES_INITDB_ARGS"].split() == list(INITDB_LOCALE)
 
@@ -173,7 +186,8 @@ async def test_every_job_runs_the_description_s_command(engine: Engine) -> None:
             continue
         await session.run(name, "argument")
         box = executed(engine)[-1]
-        assert box.commands == [[*unit.command, "argument"]]
+        wrapped = COMMANDS if unit.runtime is Runtime.PIPELINE else ()
+        assert box.commands == [[*wrapped, *unit.command, "argument"]]
         variables = box.variables
         assert variables.pop("ETL_CALL")
         assert variables == dict(unit.environment)
@@ -194,7 +208,7 @@ async def test_units_come_up_in_order_and_once(engine: Engine) -> None:
     session = await opened(engine)
     await session.run("run-etl")
     happened = [
-        service_name(made) if event == "Service.start" else Box(made).commands[-1][0:3]
+        service_name(made) if event == "Service.start" else Box(made).commands[-1][3:6]
         for event, made in engine.events
         if event == "Service.start"
         or (event == "Container.sync" and Box(made).commands)
@@ -235,11 +249,16 @@ async def test_what_takes_longer_than_its_limit_says_what_may_hold_it() -> None:
         command=(),
         volumes={"pgdata": "/data"},
         probe=SqlProbe("x"),
+        cluster=Cluster("x", ("x",)),
         within_s=0.01,
     )
     with pytest.raises(TimedOut, match="db was not ready") as late, in_time(slow):
         await anyio.sleep_forever()
-    assert "another session may hold the volume" in late.value.hint
+    assert "another session may use the volume" in late.value.hint
+    shared = replace(slow, cluster=None)
+    with pytest.raises(TimedOut) as late, in_time(shared):
+        await anyio.sleep_forever()
+    assert late.value.hint == "", "only an exclusive volume can be held"
 
 
 async def test_a_database_brought_in_takes_the_place_of_ours(engine: Engine) -> None:
@@ -252,7 +271,7 @@ async def test_a_database_brought_in_takes_the_place_of_ours(engine: Engine) -> 
     box = executed(engine)[-1]
     assert box.bindings["db"].calls("address") == [{"value": "tcp://localhost:6000"}]
     assert "@db:6000/biocirv_db" in box.secrets["DATABASE_URL"]
-    assert not any("from" in str(step) for _, m in engine.events for step in m.steps)
+    assert images.POSTGRES not in str([m.steps for _, m in engine.events])
 
 
 async def test_a_managed_database_needs_no_service(engine: Engine) -> None:

@@ -152,21 +152,23 @@ async def test_the_stack_stands_behind_one_address_with_a_login(
     assert ports == [places.SERVER_PORT]
     words = front.made.call("asService")["args"]
     assert words[:3] == ["python", "-m", "ci.dagger.proxy"]
-    watched = [w.partition("=")[0] for w in words if "=" in w]
-    assert watched == list(STACK.services)
-    assert front.bindings == {}, "what is bound dies with what it is bound to"
-    told = capsys.readouterr().err
+    watched = [w.partition("=")[0].partition("@") for w in words if "=" in w]
+    assert [name for name, _, _ in watched] == list(STACK.services)
+    assert {host for _, _, host in watched} <= set(engine.host_names)
+    assert front.bindings == {}, "what is bound ends with what it is bound to"
+    reported = capsys.readouterr().err
     login = front.secrets["PREFECT_API_AUTH_STRING"]
-    assert told.count(login) == 1
-    assert "not storage" in told
-    assert len(told.splitlines()) == 2
+    assert reported.count(login) == 1
+    assert "not storage" in reported
+    assert len(reported.splitlines()) == 2
 
 
 async def test_postgres_is_on_the_host_only_when_asked_for(engine: Engine) -> None:
     front = Box(await engine.account(await etl().stack(expose_database=True)))
     ports = [call["port"] for call in front.made.calls("withExposedPort")]
     assert ports == [places.SERVER_PORT, places.DATABASE_PORT]
-    assert "5432:db:5432" in front.made.call("asService")["args"]
+    forwards = [w for w in front.made.call("asService")["args"] if w[0].isdigit()]
+    assert [w.split(":")[::2] for w in forwards] == [["4200"] * 2, ["5432"] * 2]
 
 
 async def test_what_is_not_on_the_host_needs_no_login(engine: Engine) -> None:
@@ -180,4 +182,19 @@ async def test_a_login_that_is_given_is_used(engine: Engine) -> None:
     front = Box(
         await engine.account(await etl(api_login=dag.set_secret("l", "x")).stack())
     )
-    assert front.secrets["PREFECT_SERVER_API_AUTH_STRING"] == "me:word"
+    assert front.secrets["PREFECT_API_AUTH_STRING"] == "me:word"
+
+
+async def test_dagger_up_watches_the_services_of_the_stack(engine: Engine) -> None:
+    """Two functions of a session; the watch is starting until a service has ended."""
+    stack = await engine.account(await etl().stack())
+    engine.start(stack)
+    names = set(engine.host_names)
+    monitor = Box(await engine.account(await etl().watch()))
+    assert set(engine.host_names) == names, "other services than the stack's"
+    words = monitor.made.call("asService")["args"]
+    assert words[-1] == "--exit"
+    hosts = {w.partition("=")[0].partition("@")[2] for w in words if "@" in w}
+    assert hosts <= names
+    assert monitor.health["args"] == ["false"]
+    assert len(monitor.made.calls("withExposedPort")) == 1

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def module(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Module:
-    """The module; the runtime tells it the name of its main object."""
+    """The module; the runtime gives it the name of its main object."""
     module = default_module()
     monkeypatch.setattr(module, "_main_name", "Etl")
     monkeypatch.setattr(module, "_main", module.get_object("Etl"))
@@ -56,7 +56,11 @@ async def test_every_type_is_one_that_the_engine_knows(
         name: [str(call["policy"]) for call in made.calls("withCachePolicy")]
         for name, made in functions.items()
     }
-    assert {tuple(policy) for policy in policies.values()} == {(), ("Never",)}
+    assert {tuple(policy) for policy in policies.values()} == {
+        (),
+        ("Never",),
+        ("PerSession",),
+    }
     assert functions["test"].calls("withCheck") == [{}]
     assert functions["stack"].calls("withUp") == [{}]
     assert functions["generate"].calls("withGenerator") == [{}]

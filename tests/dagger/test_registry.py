@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import dagger
 import pytest
 from dagger.mod import default_module
 from dagger.mod._resolver import Function
@@ -22,15 +23,17 @@ CONSTRUCTOR = OBJECT.get_constructor()
 # Functions of their arguments alone; everything else starts services, changes something
 # or reads the clock, and must run at each call.
 CACHED = {"build", "generate", "lint", "sbom"}
+# The CLI evaluates these twice, and both evaluations must give the same service.
+STARTED = {"database", "server", "worker", "stack", "watch"}
 CHECKS = {"test", "lint", "check_migrations"}
 
 
 def test_the_functions_are_those_that_are_promised() -> None:
     assert set(FUNCTIONS) == {
         "build", "database", "migrate", "server", "worker", "up", "stack", "deploy",
-        "run_etl", "report", "revision", "history", "downgrade", "check_db_health",
-        "psql", "shell", "dump", "restore", "reset", "test", "lint", "check_migrations",
-        "generate", "publish", "sbom",
+        "run_etl", "report", "data", "watch", "revision", "history", "downgrade",
+        "check_db_health", "psql", "shell", "dump", "restore", "reset", "test", "lint",
+        "check_migrations", "generate", "publish", "sbom",
     }  # fmt: skip
 
 
@@ -66,7 +69,10 @@ def test_every_option_is_documented_typed_and_has_a_default() -> None:
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_only_a_function_of_its_arguments_alone_is_cached(name: str) -> None:
-    assert FUNCTIONS[name].cache_policy == (None if name in CACHED else "never")
+    wanted = None if name in CACHED else "session" if name in STARTED else "never"
+    assert FUNCTIONS[name].cache_policy == wanted
+    service = FUNCTIONS[name].return_type is dagger.Service
+    assert service is (name in STARTED)
 
 
 def test_the_checks_are_those_that_are_expected_and_need_no_argument() -> None:
@@ -77,7 +83,7 @@ def test_the_checks_are_those_that_are_expected_and_need_no_argument() -> None:
     for function in [*checks.values(), FUNCTIONS["generate"]]:
         assert all(p.is_optional for p in function.parameters.values())
     assert FUNCTIONS["generate"].generate
-    assert [n for n, f in FUNCTIONS.items() if f.service] == ["stack"]
+    assert [n for n, f in FUNCTIONS.items() if f.service] == ["stack", "watch"]
 
 
 def test_ci_expects_exactly_these_checks() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -47,7 +49,9 @@ def api() -> Iterator[Api]:
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.answer([{"status": api.worker}])
+            beat = datetime.now(UTC).isoformat()
+            worker = {"name": socket.gethostname(), "last_heartbeat_time": beat}
+            self.answer([worker | {"status": api.worker}])
 
         def answer(self, body: object) -> None:
             api.asked.append(self.path)
@@ -116,6 +120,16 @@ def test_a_worker_is_ready_when_the_server_says_so(api: Api) -> None:
     api.worker = "OFFLINE"
     away = ask("worker", api.url, "pond")
     assert (away.returncode, "no worker of the pool pond" in away.stderr) == (1, True)
+
+
+def test_only_this_worker_s_heartbeat_since_this_start_counts(api: Api) -> None:
+    """The server lists a worker that was killed as ONLINE for a while."""
+    later = f"{datetime.now(UTC).timestamp() + 3600:.0f}"
+    late = ask("worker", api.url, "pond", ETL_STARTED_AT=later)
+    assert (late.returncode, "no worker of the pool pond" in late.stderr) == (1, True)
+    own = socket.gethostname()
+    assert ask("worker", api.url, "pond", own).returncode == 0
+    assert ask("worker", api.url, "pond", "another-host").returncode == 1
 
 
 def test_the_login_of_the_environment_is_used(api: Api) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from pathlib import Path
 
@@ -16,55 +15,6 @@ from ci.stack.model import Cluster
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCRIPTS = CHECKOUT / "ci" / "src" / "ci" / "inside" / "scripts"
-
-
-def init(*words: str) -> subprocess.Popen[str]:
-    """Start init.sh."""
-    return subprocess.Popen(
-        ["sh", SCRIPTS / "init.sh", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def line(process: subprocess.Popen[str]) -> str:
-    """Return the next line of its output."""
-    assert process.stdout
-    return process.stdout.readline().strip()
-
-
-def test_a_stop_reaches_the_service_as_the_signal_it_wants() -> None:
-    service = "trap 'echo fast; exit 0' USR1; echo up; while :; do sleep 0.05; done"
-    with init("USR1", "5", "5", "sh", "-c", service) as process:
-        assert line(process) == "up"
-        process.send_signal(signal.SIGTERM)
-        assert line(process) == "fast"
-        assert process.wait(5) == 0
-
-
-def test_a_service_deaf_to_its_signal_is_killed_in_time() -> None:
-    service = "trap '' TERM; echo up; while :; do sleep 0.05; done"
-    with init("TERM", "1", "5", "sh", "-c", service) as process:
-        assert line(process) == "up"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-
-
-def test_a_service_that_dies_young_is_not_started_again_and_its_code_is_kept() -> None:
-    process = init("TERM", "1", "30", "sh", "-c", "exit 7")
-    _, told = process.communicate(timeout=10)
-    assert process.returncode == 7
-    assert "sh ended after 0 s with exit code 7; not started again" in told
-
-
-def test_a_service_that_has_lived_is_started_again() -> None:
-    process = init("TERM", "1", "0", "sh", "-c", "echo up; sleep 0.1; kill -9 $$")
-    assert [line(process), line(process)] == ["up", "up"]
-    process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=10)
-    assert "exit code 137; starting it again" in told
-    assert process.returncode == 0
 
 
 @pytest.fixture

@@ -1,27 +1,22 @@
-"""What every function of the module knows: the constructor's arguments.
+"""The module's options: the constructor's arguments, known to every function.
 
+Every call imports this, so what only a running stack needs is imported on use.
 No `from __future__ import annotations` here: Dagger reads these annotations as objects,
 in the module of the class that inherits them.
 """
 
 import dataclasses
-import secrets
-from typing import Annotated
-from urllib.parse import quote, unquote, urlsplit
-from uuid import uuid4
+from typing import TYPE_CHECKING, Annotated
 
 import dagger
-from dagger import DefaultPath, Doc, Ignore, dag
+from dagger import DefaultPath, Doc, Ignore
 
-from ci.dagger.containers import Containers, Volumes
-from ci.dagger.session import Session
-from ci.dagger.upload import ONLY_WHAT_THE_IMAGE_HOLDS
+from ci.dagger.upload import BUILD, ENVIRONMENT, ONLY_WHAT_THE_IMAGE_HOLDS
 from ci.inside import places
 from ci.stack import images
-from ci.stack.errors import InvalidSetting
-from ci.stack.model import Runtime
-from ci.stack.services import describe
-from ci.stack.settings import Secret, StackSettings, sql_url
+
+if TYPE_CHECKING:
+    from ci.dagger.session import Session
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -80,101 +75,38 @@ class Options:
     )
 
     def image(
-        self, *, target: str = "runtime", platform: str | None = None
+        self,
+        *,
+        target: str = "runtime",
+        platform: str | None = None,
+        source: dagger.Directory | None = None,
     ) -> dagger.Container:
         """Return a stage of the Dockerfile, for the engine's platform or another."""
         given = {"PIXI_IMAGE": self.pixi_image, "DEBIAN_IMAGE": self.debian_image}
-        return self.source.docker_build(
+        return (source or self.source).docker_build(
             target=target,
             platform=dagger.Platform(platform) if platform else None,
             build_args=[dagger.BuildArg(n, v) for n, v in given.items()],
         )
 
-    async def session(self, *, lasting: bool = True, exposed: bool = False) -> Session:
+    def pipeline(self) -> dagger.Container:
+        """Return the pipeline's environment with the code in it.
+
+        The build sees nothing of the code, so an edit of a flow builds no image.
+        """
+        environment = self.source.filter(include=[*BUILD, *ENVIRONMENT])
+        code = self.source.filter(exclude=[*BUILD, *ENVIRONMENT])
+        return self.image(source=environment).with_directory(places.CODE, code)
+
+    async def session(
+        self, *, lasting: bool = True, exposed: bool = False
+    ) -> "Session":
         """Describe the stack and open a session on it; nothing starts yet.
 
         Without `lasting` it uses no volume, no database that was brought in and no
         other session's data. Only where the API is `exposed` to the host does it ask
-        for a login; else nobody reaches it but the stack itself.
+        for a login; otherwise only the stack itself can reach it.
         """
-        brought = {"db": self.postgres} if self.postgres and lasting else {}
-        settings = await self.settings() if lasting else StackSettings()
-        password = await plain(self.postgres_password)
-        if brought and password is None:
-            raise InvalidSetting(
-                "a database was brought in without its password",
-                "dagger call --postgres … --postgres-password env:POSTGRES_PASSWORD …",
-            )
-        login = await self.login() if exposed else None
-        at = places.endpoints(
-            password=password or secrets.token_urlsafe(18),
-            browser_api_url=self.ui_api_url,
-            api_login=login,
-            database_port=await port_of(brought.get("db")),
-        )
-        containers = Containers(
-            stack=describe(settings, at),
-            bases={
-                Runtime.PIPELINE: self.image(),
-                Runtime.POSTGRES: dag.container().from_(self.postgres_image),
-            },
-            hidden=hidden_texts(settings, at.password, at.api_login),
-            call=uuid4().hex,
-            volumes=self.volumes if lasting else None,
-            brought=brought,
-        )
-        return Session(containers)
+        from ci.dagger.opening import opened
 
-    async def login(self) -> str:
-        """Return the login that was given, else a new one."""
-        return await plain(self.api_login) or f"etl:{secrets.token_urlsafe(18)}"
-
-    @property
-    def volumes(self) -> Volumes:
-        """The cache volumes of this project."""
-        return Volumes(self.project, self.epoch)
-
-    async def settings(self) -> StackSettings:
-        """Return the stack's settings for these arguments."""
-        url, prefect = self.database_url, self.prefect_database_url
-        if (url is None) is not (prefect is None):
-            raise InvalidSetting(
-                "a managed database wants both URLs: the application's and Prefect's",
-                "dagger call --database-url env:… --prefect-database-url env:… …",
-            )
-        key = await plain(self.nass_api_key)
-        if url is None or prefect is None:
-            return StackSettings(usda_nass_api_key=Secret(key) if key else None)
-        return StackSettings(
-            usda_nass_api_key=Secret(key) if key else None,
-            database_url=sql_url("psycopg")(await url.plaintext()),
-            prefect_api_database_connection_url=sql_url("asyncpg")(
-                await prefect.plaintext()
-            ),
-        )
-
-
-async def plain(secret: dagger.Secret | None) -> str | None:
-    """Return a secret's text; it goes into secrets again and is never printed."""
-    return await secret.plaintext() if secret else None
-
-
-async def port_of(service: dagger.Service | None) -> int:
-    """Return the port of a database that was brought in, else our own."""
-    if service is None:
-        return places.DATABASE_PORT
-    ports = await service.ports()
-    return await ports[0].port()
-
-
-def hidden_texts(settings: StackSettings, *texts: str | None) -> frozenset[str]:
-    """Return every text that must not stand in a plain variable.
-
-    A password also as it stands in a URL, and the one that a URL holds by itself.
-    """
-    known = [v.reveal() for v in vars(settings).values() if isinstance(v, Secret)]
-    told = [text for text in (*texts, *known) if text]
-    inside_urls = [urlsplit(text).password for text in told if "://" in text]
-    passwords = [unquote(word) for word in inside_urls if word]
-    whole = {*told, *passwords}
-    return frozenset(whole | {quote(text, safe="") for text in whole})
+        return await opened(self, lasting=lasting, exposed=exposed)

@@ -13,9 +13,9 @@ from ci.dagger.containers import Containers
 from ci.stack.errors import TimedOut, unwrapped
 from ci.stack.model import Job, Runtime, Service, Stack
 
-BUSY = (
-    "another session may hold the volume; end it, or take another one: --project NAME"
-)
+# A service with an exclusive volume also waits for the session that holds it.
+VOLUME_WITHIN_S, VOLUME_NOTICE_S = 300.0, 15.0
+BUSY = "another session may use the volume: end it, or dagger call --project NAME …"
 
 
 class Session:
@@ -34,8 +34,8 @@ class Session:
     async def ensure(self, names: Iterable[str]) -> None:
         """Bring units up, and all they need; independent ones side by side.
 
-        Dagger tells of a started service only when it is healthy, so a need of STARTED
-        is met a little later here than elsewhere. The first failure ends all: the error
+        A service counts as started when it is healthy, so a need of STARTED is met a
+        little later here than on other engines. The first failure ends all: the error
         of a failed command passes on as it is, and with it its exit code.
         """
         missing = [n for n in self.stack.closure(names) if n not in self._done]
@@ -55,7 +55,8 @@ class Session:
             container = container.with_mounted_directory("/inputs", inputs)
         unit = self.stack.unit(name)
         with in_time(unit):
-            return await container.with_exec([*unit.command, *arguments]).sync()
+            command = [*self.containers.command(name), *arguments]
+            return await container.with_exec(command).sync()
 
     async def ready(self, name: str) -> dagger.Container:
         """Return a job's container, not run yet, with what it needs up."""
@@ -82,24 +83,50 @@ class Session:
         for need in unit.needs:
             await self._done[need].wait()
         try:
-            with in_time(unit):
-                if isinstance(unit, Service):
-                    await self.containers.service(name).start()
-                else:
-                    job = self.containers.job(name)
-                    await job.with_exec(list(unit.command)).sync()
+            if isinstance(unit, Service):
+                await started(unit, self.containers.service(name))
+            else:
+                job = self.containers.job(name)
+                with in_time(unit):
+                    await job.with_exec(self.containers.command(name)).sync()
         except dagger.DaggerError:
-            sys.stderr.write(f"etl: {name} failed; its own words are in its log\n")
+            report(f"{name} failed; the reason is in its log")
             raise
         self._done[name].set()
 
 
+def report(line: str) -> None:
+    """Write a line to the log of the function."""
+    sys.stderr.write(f"etl: {line}\n")
+
+
+async def started(unit: Service, service: dagger.Service) -> None:
+    """Start a service and wait until it is healthy. Raises TimedOut."""
+    if not unit.cluster:
+        # Its supervisor ends a start without progress, however slow the machine is.
+        await service.start()
+        return
+    async with anyio.create_task_group() as group:
+        group.start_soon(notice, unit)
+        with in_time(unit, VOLUME_WITHIN_S):
+            await service.start()
+        group.cancel_scope.cancel()
+
+
+async def notice(unit: Service) -> None:
+    """Report why a start may take longer: Dagger waits for a volume in silence."""
+    await anyio.sleep(VOLUME_NOTICE_S)
+    report(f"{unit.name} is not ready after {VOLUME_NOTICE_S:.0f} s; {BUSY}")
+
+
 @contextmanager
-def in_time(unit: Service | Job) -> Iterator[None]:
-    """Bound the block by a unit's own limit. Raises TimedOut."""
+def in_time(unit: Service | Job, within_s: float | None = None) -> Iterator[None]:
+    """Bound the block by a limit, by default the unit's own. Raises TimedOut."""
+    within_s = within_s or unit.within_s
     try:
-        with anyio.fail_after(unit.within_s):
+        with anyio.fail_after(within_s):
             yield
     except TimeoutError:
-        late = f"{unit.name} was not ready or done after {unit.within_s:.0f} s"
-        raise TimedOut(late, BUSY if unit.volumes else "") from None
+        exclusive = isinstance(unit, Service) and unit.cluster is not None
+        late = f"{unit.name} was not ready or done after {within_s:.0f} s"
+        raise TimedOut(late, BUSY if exclusive else "") from None

@@ -16,6 +16,15 @@ IMAGE = (
     "run_prefect_flow.py",
     "src",
 )
+# What its environment is made from. The rest is code: a stack gets it without a build.
+ENVIRONMENT = (
+    "ci/extras.py",
+    "pixi.lock",
+    "pixi.toml",
+    "requirements-dev.lock",
+    "requirements.lock",
+)
+BUILD = ("Dockerfile", ".dockerignore")
 # Never uploaded, wherever they are.
 NEVER = [
     ".git",
@@ -31,11 +40,10 @@ NEVER = [
     "**/*.pem",
     "**/*credentials*",
 ]
-# A folder is named twice: for who reads the patterns as git does, and as Docker does.
+# A folder is named twice: git reads such patterns in one way, Docker in another.
 ONLY_WHAT_THE_IMAGE_HOLDS = [
     "*",
-    "!Dockerfile",
-    "!.dockerignore",
+    *(f"!{name}" for name in BUILD),
     *(f"!{name}{tail}" for name in IMAGE for tail in ("", "/**")),
     *NEVER,
 ]

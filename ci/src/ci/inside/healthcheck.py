@@ -4,7 +4,7 @@ Standard library only. `command` turns a probe of the stack into the command of 
 check; the program below is what that command runs in the pipeline's image.
 
     python -m ci.inside.healthcheck http URL
-    python -m ci.inside.healthcheck worker API_URL POOL
+    python -m ci.inside.healthcheck worker API_URL POOL [HOST]
     python -m ci.inside.healthcheck tcp HOST PORT
     python -m ci.inside.healthcheck            # the service of this container
 
@@ -17,9 +17,13 @@ import base64
 import http.client
 import json
 import os
+import re
 import socket
 import sys
 import urllib.request
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,17 +49,32 @@ def command(probe: Probe) -> tuple[str, ...]:
     return (*PROGRAM, "worker", probe.api_url, probe.pool)
 
 
-def from_elsewhere(service: Service) -> tuple[str, ...]:
-    """Return the arguments by which another container asks after a service.
+def from_elsewhere(
+    service: Service, hosts: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Return the arguments by which another container checks a service.
 
-    A database is asked for a connection only: nobody else needs its password.
+    For a database only the connection is checked, which needs no password.
+
+    Args:
+        service: The service to check.
+        hosts: Host of each service by its name, where the name does not resolve.
     """
-    probe = service.probe
+    hosts = hosts or {}
+    probe, host = service.probe, hosts.get(service.name, service.name)
     if isinstance(probe, SqlProbe):
-        return ("tcp", service.name, str(service.ports[0].inside))
+        return ("tcp", host, str(service.ports[0].inside))
     if isinstance(probe, HttpProbe):
-        return ("http", probe.url)
-    return ("worker", probe.api_url, probe.pool)
+        return ("http", with_host(probe.url, hosts))
+    own = (host,) if service.name in hosts else ()
+    return ("worker", with_host(probe.api_url, hosts), probe.pool, *own)
+
+
+def with_host(url: str, hosts: Mapping[str, str]) -> str:
+    """Replace the host of an address if `hosts` has another name for it."""
+    parts = urlsplit(url)
+    host = hosts.get(parts.hostname or "", parts.hostname)
+    return parts._replace(netloc=f"{host}:{parts.port or 80}").geturl()
 
 
 def seen_instead(arguments: list[str]) -> str | None:
@@ -65,7 +84,9 @@ def seen_instead(arguments: list[str]) -> str | None:
             case ["http", url]:
                 request(url)
             case ["worker", api, pool]:
-                return worker_missing(api, pool)
+                return worker_missing(api, pool, socket.gethostname(), started_at())
+            case ["worker", api, pool, host]:
+                return worker_missing(api, pool, host)
             case ["tcp", host, port]:
                 socket.create_connection((host, int(port)), ANSWER_WITHIN_S).close()
             case []:
@@ -77,12 +98,45 @@ def seen_instead(arguments: list[str]) -> str | None:
     return None
 
 
-def worker_missing(api: str, pool: str) -> str | None:
-    """Return None when the server counts a worker of the pool as ONLINE."""
+def worker_missing(
+    api: str, pool: str, host: str, since: float | None = None
+) -> str | None:
+    """Return None when the server lists the worker of a host as ONLINE.
+
+    With `since` (Unix time) its last heartbeat must be later: the server lists a worker
+    that was killed as ONLINE for a while.
+    """
     workers = request(f"{api}/work_pools/{pool}/workers/filter", b"{}")
-    if any(worker.get("status") == "ONLINE" for worker in workers):
+    for worker in workers:
+        name = str(worker.get("name"))
+        own = name == host or name.startswith(f"{host}.")
+        if own and worker.get("status") == "ONLINE" and has_beaten(worker, since):
+            return None
+    return f"no worker of the pool {pool} is online at {host} ({len(workers)} known)"
+
+
+def has_beaten(worker: Mapping[str, Any], since: float | None) -> bool:
+    """Whether a worker has sent a heartbeat after this time."""
+    if since is None:
+        return True
+    beat = worker.get("last_heartbeat_time")
+    return bool(beat) and datetime.fromisoformat(str(beat)).timestamp() >= since
+
+
+def started_at() -> float | None:
+    """Return the Unix time at which this container's service started, if it is known.
+
+    It is that of process 1, which an engine starts anew with the service. A supervisor
+    that starts a service again in its container sets ETL_STARTED_AT.
+    """
+    if given := os.environ.get("ETL_STARTED_AT"):
+        return float(given)
+    try:
+        ticks = int(Path("/proc/1/stat").read_text().rpartition(") ")[2].split()[19])
+        boot = re.search(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)
+    except OSError:
         return None
-    return f"no worker of the pool {pool} is online ({len(workers)} known)"
+    return int(boot[1]) + ticks / os.sysconf("SC_CLK_TCK") if boot else None
 
 
 def container_unhealthy() -> str | None:
@@ -92,7 +146,7 @@ def container_unhealthy() -> str | None:
     if not api:
         return "PREFECT_API_URL is not set, so there is nothing to ask"
     if pool:
-        return worker_missing(api, pool)
+        return worker_missing(api, pool, socket.gethostname(), started_at())
     request(f"{api}/health")
     return None
 
@@ -100,7 +154,7 @@ def container_unhealthy() -> str | None:
 def request(url: str, body: bytes | None = None) -> Any:
     """Send one request, logged in where there is a login; return the answer's JSON."""
     headers = {"Content-Type": "application/json"}
-    if login := os.environ.get("PREFECT_API_AUTH_STRING"):
+    if login := api_login():
         headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
     # The proxies of the machine are not for the stack's own network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -109,8 +163,18 @@ def request(url: str, body: bytes | None = None) -> Any:
         return json.load(answer)
 
 
+def api_login() -> str | None:
+    """Return the login of Prefect's API: from the environment, else from a file.
+
+    Dagger gives a health check no secret variable, only the secret files.
+    """
+    if file := os.environ.get("ETL_API_LOGIN_FILE"):
+        return Path(file).read_text().strip()
+    return os.environ.get("PREFECT_API_AUTH_STRING")
+
+
 def main() -> int:
-    """Ask once and say what was seen if it was not readiness."""
+    """Ask once and write what was seen if it was not readiness."""
     seen = seen_instead(sys.argv[1:])
     if seen:
         sys.stderr.write(seen + "\n")

@@ -5,7 +5,10 @@ Standard library only. The image (Dockerfile) makes these folders and this user.
 
 from __future__ import annotations
 
-from ci.stack.model import Endpoints
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ci.stack.model import Endpoints
 
 CODE = "/app"
 RAW = "/data/raw"
@@ -28,6 +31,8 @@ def endpoints(
     Host names are the names of the services. `browser_api_url` is the API as seen from
     outside, which only the caller knows.
     """
+    from ci.stack.model import Endpoints  # a Dagger call wants the names above alone
+
     return Endpoints(
         database_host=DATABASE_HOST,
         database_port=database_port,

@@ -1,4 +1,4 @@
-"""The checks: what a pull request must pass. `dagger check` runs them all."""
+"""Dagger checks: what a pull request must pass. `dagger check` runs them all."""
 
 from typing import Annotated
 from uuid import uuid4
@@ -8,11 +8,10 @@ from dagger import Doc, function
 
 from ci.dagger.functions.image import Checkout, ImageFunctions
 from ci.dagger.policy import uncached
-from ci.stack.jobs import test as tests
 
 
 class CheckFunctions(ImageFunctions):
-    """What the module offers to tell good from bad."""
+    """Dagger checks."""
 
     @dagger.check
     @uncached
@@ -27,7 +26,7 @@ class CheckFunctions(ImageFunctions):
 
         They start services of their own in their container, so they run at each call.
 
-        Returns: what pytest says.
+        Returns: the output of pytest.
         """
         fresh = self.development(checkout).with_env_variable("ETL_CALL", uuid4().hex)
         return await pytest(fresh, arguments or [])
@@ -37,7 +36,7 @@ class CheckFunctions(ImageFunctions):
     async def lint(self, checkout: Checkout) -> str:
         """Check the source itself: style, types, import contracts, sizes, locks.
 
-        Returns: what pytest says of tests/quality.
+        Returns: the output of pytest on tests/quality.
         """
         return await pytest(self.development(checkout), ["tests/quality"])
 
@@ -46,14 +45,16 @@ class CheckFunctions(ImageFunctions):
     async def check_migrations(self) -> str:
         """Migrate an empty database and compare its schema with the models.
 
-        On a database of its own, which goes with the call.
+        On a database of its own, which ends with the call.
 
-        Returns: what Alembic says.
+        Returns: the output of Alembic.
         """
         session = await self.session(lasting=False)
         return await (await session.run("check-migrations")).combined_output()
 
 
 async def pytest(container: dagger.Container, arguments: list[str]) -> str:
-    """Run the job test in a container and return what it says."""
+    """Run the job test in a container and return its output."""
+    from ci.stack.jobs import test as tests
+
     return await container.with_exec([*tests().command, *arguments]).stdout()

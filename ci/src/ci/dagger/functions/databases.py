@@ -1,6 +1,6 @@
 """Functions of the database: look inside, take data out and in, delete them."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import dagger
@@ -10,17 +10,27 @@ from ci.dagger.options import Options
 from ci.dagger.policy import uncached
 from ci.stack.errors import UsageError
 
-DUMP = "/tmp/etl.dump"  # noqa: S108  # of a container
+if TYPE_CHECKING:
+    from ci.dagger.session import Session
+
+DUMP, COUNT = "/tmp/etl.dump", "/tmp/count.sql"  # noqa: S108  # of a container
+# One line for each table: its name and number of rows.
+COUNT_ROWS = """\
+SELECT format('SELECT %L, count(*) FROM %I.%I', tablename, schemaname, tablename)
+FROM pg_tables
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+ORDER BY schemaname, tablename \\gexec
+"""
 
 
 class DatabaseFunctions(Options):
-    """What the module offers around the data."""
+    """Functions of the database."""
 
     @uncached
     async def check_db_health(self) -> str:
-        """Ask the database whether it answers.
+        """Check whether the database answers.
 
-        Returns: what pg_isready says: "accepting connections".
+        Returns: the output of pg_isready: "accepting connections".
         """
         session = await self.session()
         return await (await session.run("check-db-health")).stdout()
@@ -52,7 +62,7 @@ class DatabaseFunctions(Options):
 
     @uncached
     async def dump(self) -> dagger.File:
-        """Take the application database out: what a cache volume holds can be lost.
+        """Write the application database to a file: a cache volume can be lost.
 
         Returns: a file for `restore` or pg_restore; `export --path etl.dump` keeps it.
         """
@@ -63,19 +73,22 @@ class DatabaseFunctions(Options):
 
     @uncached
     async def restore(
-        self, dump: Annotated[dagger.File, Doc("What the function dump has written.")]
+        self,
+        dump: Annotated[dagger.File, Doc("A file that the function dump has written.")],
     ) -> str:
-        """Put a dump in the place of the application database, and migrate it.
+        """Replace the application database by a dump, and migrate it.
 
         In one transaction: if it fails, the database is as it was.
 
-        Returns: what the migrations did.
+        Returns: the revisions that were applied, and the rows of each table.
         """
+        from ci.dagger.functions.migrations import migrated
+
         session = await self.session()
         job = await session.ready("restore")
         command = [*session.stack.unit("restore").command, DUMP]
         await job.with_mounted_file(DUMP, dump).with_exec(command).sync()
-        return await (await session.run("setup-db")).combined_output()
+        return await migrated(session) + await row_counts(session)
 
     @uncached
     async def reset(
@@ -83,10 +96,12 @@ class DatabaseFunctions(Options):
     ) -> str:
         """Delete the data of this project and epoch: both databases, stored files.
 
-        Waits for a session that uses them. A database that was brought in stays.
+        Waits for a session that uses them. A database that was brought in is kept.
 
         Returns: the names of the emptied volumes.
         """
+        from ci.dagger.opening import volumes_of
+
         session = await self.session()
         services = session.stack.services.values()
         volumes = {name: unit for unit in services for name in unit.volumes}
@@ -98,10 +113,18 @@ class DatabaseFunctions(Options):
             )
         container = dag.container().from_(self.postgres_image)
         for name, unit in volumes.items():
-            container = self.volumes.mount(
+            container = volumes_of(self).mount(
                 container, name, f"/volumes/{name}", exclusive=unit.cluster is not None
             )
         delete = ["find", "/volumes", "-mindepth", "2", "-delete"]
         fresh = container.with_env_variable("ETL_CALL", uuid4().hex)
         await fresh.with_exec(delete).sync()
         return f"emptied: {', '.join(volumes)}\n"
+
+
+async def row_counts(session: "Session") -> str:
+    """Return the number of rows of each table of the application database."""
+    job = (await session.ready("psql")).with_new_file(COUNT, COUNT_ROWS)
+    options = ["--tuples-only", "--no-align", "--field-separator", " ", "--file", COUNT]
+    command = [*session.stack.unit("psql").command, *options]
+    return "rows:\n" + await job.with_exec(command).stdout()

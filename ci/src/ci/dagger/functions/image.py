@@ -22,7 +22,7 @@ Checkout = Annotated[
 
 
 class ImageFunctions(Options):
-    """What the module offers around the image."""
+    """Functions of the image."""
 
     @function
     def build(

@@ -1,6 +1,6 @@
 """Functions of the schema: apply, undo, list, write and check migrations."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import dagger
 from dagger import Doc
@@ -9,20 +9,22 @@ from ci.dagger.options import Options
 from ci.dagger.policy import uncached
 from ci.inside import places
 
+if TYPE_CHECKING:
+    from ci.dagger.session import Session
+
 FOLDER, SCRIPTS = "alembic", "alembic/versions/*.py"
 
 
 class MigrationFunctions(Options):
-    """What the module offers around the schema."""
+    """Functions of the schema."""
 
     @uncached
     async def migrate(self) -> str:
         """Bring the application database to the newest revision.
 
-        Returns: the revisions that were applied.
+        Returns: one line for each revision that was applied.
         """
-        session = await self.session()
-        return await (await session.run("setup-db")).combined_output()
+        return await migrated(await self.session())
 
     @uncached
     async def history(self) -> str:
@@ -40,11 +42,11 @@ class MigrationFunctions(Options):
     ) -> str:
         """Undo migrations.
 
-        Returns: the revisions that were undone.
+        Returns: one line for each revision that was undone.
         """
         session = await self.session()
         done = await session.run("downgrade", revision)
-        return await done.combined_output()
+        return await done.combined_output() or "no migration was undone\n"
 
     @uncached
     async def revision(
@@ -52,14 +54,22 @@ class MigrationFunctions(Options):
     ) -> dagger.Changeset:
         """Write the migration from the database's schema to the models.
 
+        Writes no file when they are equal.
+
         Returns: the new file as changes; `dagger call revision …` offers to apply them.
         """
         session = await self.session()
         job = await session.ready("revision")
         folder = self.source.directory(FOLDER)
-        command = [*session.stack.unit("revision").command, "--message", message]
+        command = [*session.containers.command("revision"), "--message", message]
         written = job.with_directory(
             f"{places.CODE}/{FOLDER}", folder, owner=places.USER
         ).with_exec(command)
         after = written.directory(places.CODE).filter(include=[SCRIPTS])
         return after.changes(self.source.filter(include=[SCRIPTS]))
+
+
+async def migrated(session: "Session") -> str:
+    """Bring the application database to the newest revision; return what was done."""
+    output = await (await session.run("setup-db")).combined_output()
+    return output or "no migration to apply: the schema is at the newest revision\n"

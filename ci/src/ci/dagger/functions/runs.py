@@ -14,7 +14,7 @@ OUT = "/tmp"  # noqa: S108  # of a container
 
 
 class RunFunctions(Options):
-    """What the module offers to load data."""
+    """Functions that load data and report on it."""
 
     @uncached
     async def up(self) -> str:
@@ -76,6 +76,20 @@ class RunFunctions(Options):
         return await (await session.run("deploy")).stdout()
 
     @uncached
+    async def data(
+        self,
+        arguments: Annotated[
+            list[str], Doc("The verb and its options: rejects,--limit,20")
+        ],
+    ) -> str:
+        """Run a verb of the data: rejects, runs, report, sources, trace.
+
+        Returns: its output.
+        """
+        session = await self.session()
+        return await (await session.run("data", *arguments)).stdout()
+
+    @uncached
     async def report(self) -> dagger.Directory:
         """Report the latest run.
 
@@ -83,7 +97,7 @@ class RunFunctions(Options):
         """
         session = await self.session()
         job = await session.ready("data")
-        command = [*session.stack.unit("data").command, "report"]
+        command = [*session.containers.command("data"), "report"]
         folder = dag.directory()
         for name, words in {"receipt.txt": [], "receipt.json": ["--json"]}.items():
             written = job.with_exec([*command, *words], redirect_stdout=f"{OUT}/{name}")

@@ -1,46 +1,39 @@
 """Functions of the services: each alone, and all of them behind one address."""
 
-import sys
 from typing import Annotated
 
 import dagger
 from dagger import Doc
 
-from ci.dagger.containers import with_health
 from ci.dagger.options import Options
-from ci.dagger.policy import uncached
-from ci.dagger.session import Session
-from ci.inside import healthcheck
-
-NOT_STORAGE = (
-    "etl: the data live in a cache volume, which is not storage: `dagger call dump` "
-    "takes them out, --postgres brings a lasting database in"
-)
+from ci.dagger.policy import once_per_session
 
 
 class ServiceFunctions(Options):
-    """What the module offers to have services run."""
+    """Functions that keep services running."""
 
-    @uncached
+    @once_per_session
     async def database(self) -> dagger.Service:
         """PostgreSQL with both databases, on its volume.
 
-        Returns: the service, bound by others under its name; `up` puts it on this host.
+        Returns: the service; `up` puts it on port 5432 of every interface of this host.
         """
         session = await self.session()
         return session.containers.service("db")
 
-    @uncached
+    @once_per_session
     async def server(self) -> dagger.Service:
         """Prefect's API and UI, behind a login, on its database.
 
         Returns: the service; `up` puts it on port 4200 of every interface of this host.
         """
+        from ci.dagger.front import show_login
+
         session = await self.session(exposed=True)
-        tell_login(session)
+        show_login(session)
         return session.containers.service("prefect-server")
 
-    @uncached
+    @once_per_session
     async def worker(self) -> dagger.Service:
         """A Prefect worker that is started again when it dies, with all that it needs.
 
@@ -51,7 +44,7 @@ class ServiceFunctions(Options):
         return session.containers.service("prefect-worker")
 
     @dagger.up
-    @uncached
+    @once_per_session
     async def stack(
         self,
         expose_database: Annotated[
@@ -60,42 +53,30 @@ class ServiceFunctions(Options):
     ) -> dagger.Service:
         """Everything up, flows deployed: database, server, worker behind one address.
 
-        Says which service died, when one does. `up` listens on every interface of this
-        host: the API is behind a login, and PostgreSQL is not there unless asked for.
+        Reports each service that dies. `up` listens on every interface of this host:
+        the API is behind a login, and PostgreSQL is there only if asked for.
 
         Returns: the service to call `up` on: UI and API on port 4200.
         """
+        from ci.dagger.front import front, show_login, show_storage
+
         session = await self.session(exposed=True)
         await session.ensure([*session.stack.services, "deploy"])
-        tell_login(session)
-        sys.stderr.write(NOT_STORAGE + "\n")
-        return front(session, expose_database=expose_database)
+        show_login(session)
+        show_storage()
+        return await front(session, expose_database=expose_database)
 
+    @dagger.up
+    @once_per_session
+    async def watch(self) -> dagger.Service:
+        """Ends `dagger up` with exit code 1 when a service has died for good.
 
-def tell_login(session: Session) -> None:
-    """Show the login of the API, once: whoever calls needs it for the UI."""
-    server = session.stack.unit("prefect-server").environment
-    login = server["PREFECT_SERVER_API_AUTH_STRING"]
-    sys.stderr.write(f"etl: login of Prefect's UI and API in this session: {login}\n")
+        For `dagger up` only, where it starts beside `stack`. It counts as starting for
+        as long as the stack lives, so the end of its container is a failed start, which
+        ends the command. `dagger call stack up` waits for Ctrl-C in any case.
 
+        Returns: the service; it listens nowhere.
+        """
+        from ci.dagger.front import monitor
 
-def front(session: Session, *, expose_database: bool) -> dagger.Service:
-    """Return what listens for the stack and watches it.
-
-    It reaches the services by name and is not bound to them: Dagger kills what is bound
-    to a service that dies, and this is who tells of it.
-    """
-    services, containers = session.stack.services, session.containers
-    own = {n: s for n, s in services.items() if n not in containers.brought}
-    shown = ["prefect-server", *(["db"] if expose_database and "db" in own else [])]
-    container = with_health(
-        containers.dressed(services["prefect-server"]), services["prefect-server"]
-    )
-    command = ["python", "-m", "ci.dagger.proxy"]
-    for name in shown:
-        for port in services[name].ports:
-            container = container.with_exposed_port(port.inside)
-            command += ["--forward", f"{port.inside}:{name}:{port.inside}"]
-    for name, unit in own.items():
-        command += ["--watch", f"{name}={' '.join(healthcheck.from_elsewhere(unit))}"]
-    return container.as_service(args=command)
+        return await monitor(await self.session(exposed=True))
