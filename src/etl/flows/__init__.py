@@ -1,5 +1,5 @@
-"""Prefect at the edge: flows, deployments, the worker, and the job that runs them.
+"""Flows, deployments, the worker, and the job that starts runs.
 
-The only folder that knows Prefect. This module imports nothing, so that `run`,
-which speaks to Prefect's REST API alone, starts without importing it.
+The only folder that imports Prefect. This module imports nothing, because `run` uses
+Prefect's REST API only and starts without importing Prefect.
 """

@@ -1,7 +1,7 @@
-"""Ends the flow runs that a dead worker left behind, so that none stays Running.
+"""Marks flow runs as crashed when their process no longer exists.
 
-A run belongs to this worker if it carries the worker's name, or no name while no other
-worker of the pool is alive. It is dead if the process that was started for it is gone.
+A run belongs to this worker if it has the worker's name as a label, or no such label
+while no other worker of the pool is online.
 """
 
 from __future__ import annotations
@@ -22,34 +22,38 @@ from prefect.states import Crashed
 
 from etl.errors import EtlError
 from etl.flows.database import database, in_thread
-from etl.flows.run_receipt import ledger_account
+from etl.flows.run_receipt import read_final_receipt
 from etl.ledger.runs import sweep_dead_runs
 
 logger = logging.getLogger(__name__)
 
 WORKER_LABEL = "prefect.worker.name"
-GONE = "its process is gone: the worker that had started it was stopped"
+GONE = "its process no longer exists: the worker that started it was stopped"
 UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
 async def sweep(pool: str, worker: str) -> list[FlowRun]:
-    """Mark dead runs as crashed, in Prefect and in the ledger; return Prefect's."""
+    """Mark runs without a process as crashed, in Prefect and in the ledger.
+
+    Returns:
+        The runs of Prefect that were marked.
+    """
     async with get_client() as client:
         alone = not await other_workers_online(client, pool, worker)
         unfinished = await unfinished_runs(client, pool=pool)
-        dead = [
+        crashed = [
             run
             for run in unfinished
-            if is_ours(run, worker, alone=alone) and not process_lives(run)
+            if is_ours(run, worker, alone=alone) and not process_exists(run)
         ]
-        for run in dead:
+        for run in crashed:
             await crash(client, run)
     await sweep_ledger()
-    return dead
+    return crashed
 
 
 async def sweep_ledger() -> None:
-    """Do the same for the runs of the ledger."""
+    """Mark runs of the ledger without a session as crashed."""
     try:
         async with database() as engine:
             await in_thread(sweep_dead_runs, engine)
@@ -59,7 +63,7 @@ async def sweep_ledger() -> None:
 
 
 async def other_workers_online(client: PrefectClient, pool: str, worker: str) -> bool:
-    """Tell whether another worker of the pool is alive."""
+    """Return whether another worker of the pool is online."""
     try:
         workers = await client.read_workers_for_work_pool(pool, offset=0, limit=200)
     except PrefectHTTPStatusError as error:
@@ -73,15 +77,15 @@ async def other_workers_online(client: PrefectClient, pool: str, worker: str) ->
 
 
 def is_ours(run: FlowRun, worker: str, *, alone: bool) -> bool:
-    """Tell whether a run was started by a worker of this name."""
+    """Return whether a run was started by a worker of this name."""
     return run.labels.get(WORKER_LABEL, worker if alone else None) == worker
 
 
-def process_lives(run: FlowRun) -> bool:
-    """Tell whether the process that was started for a run is still there.
+def process_exists(run: FlowRun) -> bool:
+    """Return whether the process that was started for a run still exists.
 
-    Its number alone proves nothing, for numbers are used again; a process of a run has
-    the run's id in its environment.
+    Process ids are reused, so the process must also have the run's id in its
+    environment.
     """
     try:
         environment = psutil.Process(int(run.infrastructure_pid or "")).environ()
@@ -102,42 +106,42 @@ async def unfinished_runs(
     client: PrefectClient, *, pool: str | None = None, parent: UUID | None = None
 ) -> list[FlowRun]:
     """Return the runs, of a pool or started by a run, that have not ended."""
-    wanted: dict[str, Any] = {"state": {"type": {"any_": UNFINISHED}}}
+    matching: dict[str, Any] = {"state": {"type": {"any_": UNFINISHED}}}
     if parent:
-        wanted["parent_flow_run_id"] = {"any_": [parent]}
+        matching["parent_flow_run_id"] = {"any_": [parent]}
     pools = WorkPoolFilter.model_validate({"name": {"any_": [pool]}}) if pool else None
     return await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter.model_validate(wanted),
+        flow_run_filter=FlowRunFilter.model_validate(matching),
         work_pool_filter=pools,
-        # Both are needed: what is left out is sent as null, which the server refuses.
+        # Without a value, both are sent as null, which the server refuses.
         sort=FlowRunSort.START_TIME_DESC,
         limit=200,
     )
 
 
 async def end_children(client: PrefectClient, run: FlowRun, state: State[Any]) -> None:
-    """Put the unfinished runs that a dead run had started into its own state."""
+    """Put the unfinished child runs of a run into a final state."""
     for child in await unfinished_runs(client, parent=run.id):
         same: State[Any] = State(type=state.type, message=state.message)
         await client.set_flow_run_state(child.id, same, force=True)
 
 
-async def end_what_is_left(
+async def end_children_of_run(
     flow: Flow[..., Any],  # noqa: ARG001 - Prefect names it
     flow_run: FlowRun,
     state: State[Any],
 ) -> None:
-    """Clean up after a run that crashed or was cancelled; the worker's hook."""
+    """End the child runs of a crashed or cancelled run; a hook of the worker."""
     async with get_client() as client:
         await end_children(client, flow_run, state)
     try:
-        await in_thread(ledger_account, flow_run.id)
+        await in_thread(read_final_receipt, flow_run.id)
     except EtlError as error:
         logger.warning("the ledger could not be swept: %s", error)
 
 
-async def forget_worker(pool: str, worker: str) -> None:
-    """Remove a worker's entry: a dead one would look online until it expires."""
+async def delete_worker(pool: str, worker: str) -> None:
+    """Delete a worker's entry, which would look online until it expires."""
     async with get_client() as client:
         try:
             await client.request(

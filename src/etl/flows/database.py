@@ -1,8 +1,8 @@
-"""A database engine for one flow, whose work ends when the flow is cancelled.
+"""The database engine of one flow: cancelling the flow ends its database sessions.
 
-Tasks are plain functions in threads, and a thread cannot be cancelled. What can be
-ended is its database session: a load that is cut off rolls back, and the thread with
-it. Without this a cancelled run would go on and commit after it was reported as over.
+Tasks are plain functions in threads, and a thread cannot be cancelled. Its database
+session can be closed: the load rolls back and the thread ends with an error. Without
+this, a cancelled run would continue and commit after it was reported as cancelled.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The job deploy: brings Prefect's server in step with `prefect.yaml`.
+"""The job deploy: makes the deployments of `prefect.yaml` on Prefect's server.
 
     python -m etl.flows.deploy [--json]
 
@@ -20,7 +20,7 @@ from etl.command import output_options
 from etl.console import Result, run_program
 from etl.flows.api import api_url, http_client, wait_until_api_answers
 from etl.flows.deployment_file import read_deployment_file
-from etl.flows.deployments_current import read_in_step
+from etl.flows.deployments_current import current_deployments
 
 PREFECT_FILE = Path("prefect.yaml")
 API_WITHIN_SECONDS = 120.0
@@ -32,7 +32,7 @@ def deploy() -> Result:
     file = read_deployment_file(PREFECT_FILE, os.environ)
     wait_until_api_answers(api_url(), within_seconds=API_WITHIN_SECONDS)
     with http_client(api_url()) as http:
-        done = read_in_step(http, file)
+        done = current_deployments(http, file)
     if done is None:
         from etl.flows.deployments import write_deployments
 

@@ -21,7 +21,7 @@ PLACEHOLDER = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 
 
 class Entry(BaseModel):
-    """A mapping of the file; frozen, and closed to keys that nobody reads."""
+    """A mapping of the file; frozen, and without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,7 +36,7 @@ class Schedule(Entry):
 
 
 class WorkPool(Entry):
-    """Which pool runs a deployment, and what its worker is told."""
+    """The pool that runs a deployment, and the variables of its jobs."""
 
     name: str
     job_variables: dict[str, Any] = Field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Writes deployments to Prefect's server, through Prefect's own client.
 
-Importing this takes seconds: it is only for a server that is not in step yet.
+Importing this takes seconds; it is needed only if a deployment has changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from etl.flows.deployments_current import Deployed, code_version
 
 
 async def write_deployments(file: DeploymentFile) -> list[Deployed]:
-    """Bring the server in step with the file; return one entry per deployment.
+    """Make the server's deployments those of the file; return one entry for each.
 
     Raises:
         ConfigError: A flow cannot be imported; then nothing has been written.

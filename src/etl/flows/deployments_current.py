@@ -1,6 +1,6 @@
-"""Tells whether Prefect's server already has what `prefect.yaml` says.
+"""Compares the deployments on Prefect's server with `prefect.yaml`.
 
-By plain REST, in milliseconds: importing Prefect's client to find that out takes
+It uses plain REST, which takes milliseconds. Importing Prefect's client would take
 longer than the rest of a start.
 """
 
@@ -19,7 +19,7 @@ from etl.flows.deployment_file import Deployment, DeploymentFile
 
 @dataclass(frozen=True)
 class Deployed:
-    """What became of a deployment: `unchanged`, `created`, `updated` or `removed`."""
+    """A deployment and its outcome: unchanged, created, updated or removed."""
 
     name: str
     outcome: str
@@ -37,13 +37,15 @@ def code_version() -> str:
     return digest.hexdigest()[:16]
 
 
-def read_in_step(http: httpx.Client, file: DeploymentFile) -> list[Deployed] | None:
+def current_deployments(
+    http: httpx.Client, file: DeploymentFile
+) -> list[Deployed] | None:
     """Return the server's deployments if they are those of the file; else None."""
     ours = {"deployments": {"tags": {"all_": [file.name]}}}
     seen = {item["name"]: item for item in ask(http, "/deployments/filter", ours)}
     if seen.keys() != {item.name for item in file.deployments}:
         return None
-    if any(told(seen[item.name]) != wanted(item) for item in file.deployments):
+    if any(stored(seen[item.name]) != expected(item) for item in file.deployments):
         return None
     flow_ids = sorted({item["flow_id"] for item in seen.values()})
     flows = ask(http, "/flows/filter", {"flows": {"id": {"any_": flow_ids}}})
@@ -54,8 +56,8 @@ def read_in_step(http: httpx.Client, file: DeploymentFile) -> list[Deployed] | N
     ]
 
 
-def wanted(deployment: Deployment) -> dict[str, Any]:
-    """Return a deployment of the file in the words of the server."""
+def expected(deployment: Deployment) -> dict[str, Any]:
+    """Return a deployment of the file with the keys of the server."""
     return {
         "entrypoint": deployment.entrypoint,
         "version": code_version(),
@@ -73,8 +75,8 @@ def wanted(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def told(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the same of a deployment as the server tells it."""
+def stored(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the same keys of a deployment that the server sent."""
     plain = (
         "entrypoint", "version", "description", "tags", "parameters", "paused",
         "pull_steps", "work_pool_name", "job_variables",
@@ -92,7 +94,7 @@ def told(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def ask(http: httpx.Client, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Ask for a list. A server that cannot answer as expected is not in step."""
+    """Request a list; empty if the request fails, so that deployments are written."""
     answer = http.post(path, json=body)
     found: list[dict[str, Any]] = answer.json() if answer.is_success else []
     return found

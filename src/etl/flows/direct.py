@@ -9,7 +9,7 @@ from prefect import State
 
 from etl.console import Result, write
 from etl.flows.master import master_flow as flow
-from etl.flows.run_receipt import ledger_account
+from etl.flows.run_receipt import read_final_receipt
 from etl.flows.verdict import verdict
 from etl.ledger.receipt import RunReceipt
 from etl.report.render import as_text
@@ -32,7 +32,7 @@ def master_flow(**parameters: Any) -> RunReceipt:
     # The flow itself is `async def`: a bare call would only make a coroutine.
     state = asyncio.run(to_the_end(parameters))
     run_id = state.state_details.flow_run_id
-    receipt = ledger_account(run_id) if run_id else None
+    receipt = read_final_receipt(run_id) if run_id else None
     error = verdict(state.type.value, state.message or "", receipt)
     text = as_text(receipt) if receipt else ""
     write(Result(text=text, error=error), as_json=False)

@@ -1,8 +1,8 @@
-"""Follows a flow run to its end: state changes and log lines, as they come.
+"""Follows a flow run to its end and reports its state changes and log lines.
 
-Polls four times a second (faster polling slows the one-process server that it asks),
-rides out a short outage of the server, and does not wait for ever: when no worker is
-alive any more and the run's process is gone, it says so and ends the run.
+It polls four times a second; faster polling slows the server, which is one process. A
+short outage of the server is tolerated. When no worker is online and the run's process
+no longer exists, it ends the run with that reason.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ OWN_LOGGER = "etl"
 
 
 class Follower:
-    """Watches one run and tells `say` what happens.
+    """Watches one run and reports its progress.
 
     Args:
         api: The server.
         run: The run, as it was created.
         pool: The work pool whose workers may run it.
-        process_is_alive: Tells whether the run's process still holds its ledger.
-        say: Takes one line of progress.
+        process_is_alive: Returns whether the run's process still holds its ledger.
+        report: Receives each line of progress.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Follower:
         pool: str,
         *,
         process_is_alive: Callable[[], bool],
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self._api = api
         self._run = run
         self._pool = pool
         self._process_is_alive = process_is_alive
-        self._say = say
+        self._report_line = report
         self._names = {run.id: "run"}
         self._states: dict[str, str] = {}
         self._seen_logs: set[str] = set()
@@ -63,7 +63,7 @@ class Follower:
         answered_at = time.monotonic()
         while True:
             try:
-                run = self._look()
+                run = self._poll()
                 if run.is_final:
                     return run
                 self._check_worker(run)
@@ -74,37 +74,37 @@ class Follower:
             time.sleep(POLL_SECONDS)
 
     def drain_logs(self) -> None:
-        """Tell the log lines that arrived after the last look."""
+        """Report the log lines that arrived since the last poll."""
         since = self._newest_log - LOG_OVERLAP if self._newest_log else None
         for line in self._api.logs(self._names, after=since):
             self._newest_log = line.at
             if line.id not in self._seen_logs:
                 self._seen_logs.add(line.id)
-                self._tell_log(line)
+                self._report_log(line)
 
-    def _look(self) -> FlowRun:
-        """Tell what is new and return the run as it is now."""
+    def _poll(self) -> FlowRun:
+        """Report what is new and return the run in its present state."""
         run = self._api.flow_run(self._run.id)
-        # A child that has not started does not bear its source's name yet.
+        # A child run gets its source's name when it starts.
         children = [c for c in self._api.children(run.id) if c.has_started]
         self._names |= {child.id: child.name for child in children}
         self.drain_logs()
         for seen in (*children, run):
             if self._states.get(seen.id) != seen.state_name:
                 self._states[seen.id] = seen.state_name
-                self._tell(self._names[seen.id], seen.state_name)
+                self._report(self._names[seen.id], seen.state_name)
         return run
 
-    def _tell_log(self, line: LogLine) -> None:
-        """Tell our own lines; Prefect's repeat the states, with tracebacks."""
+    def _report_log(self, line: LogLine) -> None:
+        """Report lines of this package; Prefect's repeat the states with tracebacks."""
         if line.logger.split(".")[0] == OWN_LOGGER:
-            self._tell(self._names[line.flow_run_id], line.message)
+            self._report(self._names[line.flow_run_id], line.message)
 
-    def _tell(self, who: str, what: str) -> None:
-        self._say(f"{datetime.now():%H:%M:%S}  {who:<12} {what}")
+    def _report(self, name: str, text: str) -> None:
+        self._report_line(f"{datetime.now():%H:%M:%S}  {name:<12} {text}")
 
     def _check_worker(self, run: FlowRun) -> None:
-        """End a run whose worker is gone and whose process is gone with it."""
+        """End a run without a worker and without a process."""
         now = time.monotonic()
         if now - self._worker_checked_at < WORKER_CHECK_SECONDS:
             return
@@ -116,9 +116,9 @@ class Follower:
 
     def _end_without_worker(self, run: FlowRun) -> None:
         seconds = f"{NO_WORKER_SECONDS:.0f} s"
-        missing = f"no worker of pool {self._pool} has been alive for {seconds}"
+        missing = f"no worker of pool {self._pool} has been online for {seconds}"
         if not run.has_started:
             self._api.set_state(run.id, "CANCELLED", missing, force=True)
         elif not self._process_is_alive():
-            message = f"{missing} and the run's process is gone"
+            message = f"{missing} and the run's process no longer exists"
             self._api.set_state(run.id, "CRASHED", message, force=True)

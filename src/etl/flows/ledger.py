@@ -1,4 +1,4 @@
-"""The ledger's run around a flow: opened, held, and closed whatever happens.
+"""The ledger's run of a flow: opened, held, and closed in every case.
 
 A flow that is the outermost one (the master, or one source run by itself) has one run
 in the ledger, under the id of its Prefect flow run. A run that waits for another one
@@ -60,9 +60,10 @@ class LedgerRun:
 async def ledger_run(
     sources: Sequence[str], inputs: Mapping[str, str]
 ) -> AsyncIterator[LedgerRun]:
-    """Open and hold the ledger's run of the current flow, which closes it itself.
+    """Open and hold the ledger's run of the current flow.
 
-    A flow that is cut short does not come to that; then it is closed here.
+    The flow closes it. If the flow is cancelled or fails before that, it is closed
+    here.
     """
     send_logs_to_flow_run()
     flow_run = current_flow_run()
@@ -81,17 +82,19 @@ async def ledger_run(
                 )
             )
             try:
-                # A second run waits here; its log says for whom.
+                # A second run waits here; its log names the run that it waits for.
                 await in_thread(held.enter_context, hold_run(engine, run_id))
                 yield run
-            except BaseException as error:  # also a cancellation, which must be told
+            except (
+                BaseException
+            ) as error:  # also a cancellation, which must be recorded
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(close_early, run, error)
                 raise
 
 
 def close_early(run: LedgerRun, error: BaseException) -> None:
-    """Close the run of a flow that was cut short; sources without a result failed."""
+    """Close the run of an interrupted flow; sources without a result have failed."""
     if not isinstance(error, Exception):  # CancelledError, KeyboardInterrupt …
         error = RunCancelled("cancelled before this source was loaded", RERUN)
     try:
@@ -99,7 +102,7 @@ def close_early(run: LedgerRun, error: BaseException) -> None:
             record_failure(run.engine, run.run_id, source, error)
         close_run(run.engine, run.run_id)
     except EtlError:
-        # Nobody holds the run any more, so the next sweep marks it as crashed.
+        # The run is no longer held, so the next sweep marks it as crashed.
         logger.warning("run %s could not be closed in the ledger", run.run_id)
 
 
@@ -123,7 +126,7 @@ def ledger_run_id(flow_run: FlowRun) -> UUID:
 
 
 def trigger_of(flow_run: FlowRun) -> str:
-    """Tell what started a flow run: its schedule, somebody's request, or a call."""
+    """Return what started a flow run: its schedule, a request, or a call."""
     if flow_run.auto_scheduled:
         return "schedule"
     return "deployment" if flow_run.deployment_id else "direct"

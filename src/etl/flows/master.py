@@ -8,7 +8,7 @@ from prefect import State, flow
 
 from etl.errors import ConfigError
 from etl.extract.inputs import SAMPLE
-from etl.flows.crashed_runs import end_what_is_left
+from etl.flows.crashed_runs import end_children_of_run
 from etl.flows.ledger import ledger_run
 from etl.flows.order import run_in_order
 from etl.flows.run_result import finish
@@ -19,8 +19,8 @@ from etl.run.plan import plan
 @flow(
     name="master-etl",
     persist_result=False,
-    on_crashed=[end_what_is_left],
-    on_cancellation=[end_what_is_left],
+    on_crashed=[end_children_of_run],
+    on_cancellation=[end_children_of_run],
 )
 async def master_flow(
     sources: list[str] | None = None,
@@ -32,13 +32,13 @@ async def master_flow(
 
     Args:
         sources: Which ones; None means all.
-        inputs: Per source what to load, "sample" where nothing is said.
-        complete: Sources whose input holds everything there is.
+        inputs: The input of each source; "sample" for the others.
+        complete: Sources with a complete input, which retracts what it lacks.
         reload: Load inputs even if they were loaded before.
     """
     graph = plan(sources)
     given = dict.fromkeys(graph, SAMPLE) | (inputs or {})
-    refuse_strangers([*given, *(complete or [])], graph)
+    check_known_sources([*given, *(complete or [])], graph)
 
     async with ledger_run(list(graph), given) as run:
 
@@ -59,13 +59,13 @@ async def master_flow(
     return await finish(receipt)
 
 
-def refuse_strangers(named: Iterable[str], chosen: Collection[str]) -> None:
-    """Refuse an input for a source that the run is not going to load."""
-    strangers = sorted(set(named) - set(chosen))
-    if strangers:
-        plan(strangers)  # knows better what to say of a name that is no source
+def check_known_sources(named: Iterable[str], chosen: Collection[str]) -> None:
+    """Raise ConfigError for an input of a source that the run does not load."""
+    unknown = sorted(set(named) - set(chosen))
+    if unknown:
+        plan(unknown)  # raises the error for a name that is no source
         raise ConfigError(
-            f"there is an input for {', '.join(strangers)}, "
+            f"there is an input for {', '.join(unknown)}, "
             f"but the run loads {', '.join(chosen)} only",
             "name it as a source too, or leave its input out",
         )

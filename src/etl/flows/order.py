@@ -1,4 +1,4 @@
-"""Runs sources as early as their dependencies allow; knows no Prefect."""
+"""Runs sources as early as their dependencies allow; without Prefect."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ async def run_in_order(
 
     Args:
         graph: The sources to run, each with those it depends on.
-        load: Runs one source; tells whether it succeeded. Independent ones overlap.
+        load: Runs one source; returns whether it succeeded. Independent ones overlap.
         block: Called instead of `load` for a source and the failed ancestor that
             keeps it from running. Sources that do not descend from it go on.
     """
-    culprits: dict[str, str] = {}  # a source that failed or was blocked → who failed
+    culprits: dict[
+        str, str
+    ] = {}  # a source that failed or was blocked → the source that failed
     sorter = TopologicalSorter(graph)
     sorter.prepare()
     ended, receive = anyio.create_memory_object_stream[str](len(graph))

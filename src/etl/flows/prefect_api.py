@@ -113,7 +113,7 @@ class PrefectApi:
         ]
 
     def has_worker_online(self, pool: str) -> bool:
-        """Tell whether any worker of the pool is alive by the server's account."""
+        """Return whether the server lists a worker of the pool as online."""
         found = self._request("POST", f"/work_pools/{pool}/workers/filter", {})
         return any(worker["status"] == "ONLINE" for worker in found)
 

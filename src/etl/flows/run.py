@@ -46,7 +46,7 @@ def start_run(request: RunRequest) -> Result:
     address = f"{ui_url(api)}/runs/flow-run/{run.id}"
     report_progress(f"run {run.id}\n    {address}")
     if request.no_wait:
-        return Result(told(run, address), run.id)
+        return Result(run_data(run, address), run.id)
     follower = follow(api, run)
     ended = follow_or_cancel(api, run, follower)
     result = account(ended, address)
@@ -74,13 +74,13 @@ def flow_parameters(request: RunRequest) -> dict[str, Any]:
 
 
 def follow(api: PrefectApi, run: FlowRun) -> Follower:
-    """Return what watches the run and tells its progress."""
+    """Return the follower that reports the run's progress."""
     return Follower(
         api,
         run,
         work_pool_name(),
         process_is_alive=lambda: is_alive(run),
-        say=report_progress,
+        report=report_progress,
     )
 
 
@@ -96,12 +96,12 @@ def follow_or_cancel(api: PrefectApi, run: FlowRun, follower: Follower) -> FlowR
 
 
 def interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
-    """Treat SIGTERM like Ctrl-C, and Ctrl-C even where a shell had it ignored."""
+    """Raise KeyboardInterrupt; also where the shell had set SIGINT to be ignored."""
     raise KeyboardInterrupt
 
 
 def cancel(api: PrefectApi, run: FlowRun) -> None:
-    """Cancel a run, wait a little for its end, and say what became of it."""
+    """Cancel a run, wait for its end within a bound, and report its state."""
     report_progress(f"interrupted: cancelling run {run.id}")
     try:
         api.set_state(run.id, "CANCELLING", "interrupted", force=False)
@@ -118,30 +118,30 @@ def cancel(api: PrefectApi, run: FlowRun) -> None:
 
 def account(ended: FlowRun, address: str) -> Result:
     """Report a run that has ended, from the ledger."""
-    from etl.flows.run_receipt import ledger_account
+    from etl.flows.run_receipt import read_final_receipt
     from etl.report.render import as_text
 
     try:
-        receipt = ledger_account(UUID(ended.id))
-    except EtlError as error:  # the database is away: say what Prefect knows
-        known = f"{ended.state_name}: {ended.message}"
-        return Result(told(ended, address), known, error)
+        receipt = read_final_receipt(UUID(ended.id))
+    except EtlError as error:  # the database does not answer: report Prefect's state
+        state = f"{ended.state_name}: {ended.message}"
+        return Result(run_data(ended, address), state, error)
     return Result(
-        data=(receipt.to_dict() if receipt else {}) | told(ended, address),
+        data=(receipt.to_dict() if receipt else {}) | run_data(ended, address),
         text=as_text(receipt) if receipt else "",
         error=verdict(ended.state, ended.message, receipt),
     )
 
 
 def is_alive(run: FlowRun) -> bool:
-    """Tell whether the run's process is at work."""
-    from etl.flows.run_receipt import has_living_process
+    """Return whether the run's process is running."""
+    from etl.flows.run_receipt import has_running_process
 
-    return has_living_process(UUID(run.id))
+    return has_running_process(UUID(run.id))
 
 
-def told(run: FlowRun, address: str) -> dict[str, Any]:
-    """Return what Prefect knows of a run, beside the receipt in `data`."""
+def run_data(run: FlowRun, address: str) -> dict[str, Any]:
+    """Return Prefect's data on a run, which stand beside the receipt."""
     state = {"id": run.id, "name": run.name, "state": run.state, "url": address}
     return {"run_id": run.id, "flow_run": state}
 

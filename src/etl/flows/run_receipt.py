@@ -1,4 +1,4 @@
-"""The ledger's account of a flow run: its receipt, after the dead have been counted."""
+"""Reads a run's receipt, after marking crashed runs."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from etl.ledger.runs import sweep_dead_runs
 from etl.models.ledger import LedgerRun
 from etl.settings import load_settings
 
-# The session of a killed process outlives it by the second in which the server looks.
+# The server notices a killed client within a second or two, and ends its session.
 SESSION_ENDS_WITHIN_SECONDS = 5.0
 
 
-def ledger_account(run_id: UUID) -> RunReceipt | None:
-    """Return what the ledger says of a run that has ended; None if it opened none.
+def read_final_receipt(run_id: UUID) -> RunReceipt | None:
+    """Return the receipt of a run that has ended; None if it is not in the ledger.
 
-    A run whose process died is marked as crashed first, so that it is not reported as
+    A run without a process is marked as crashed first, so that it is not reported as
     running.
     """
     engine = connect(load_settings())
     deadline = time.monotonic() + SESSION_ENDS_WITHIN_SECONDS
     try:
-        while is_at_work(engine, run_id) and time.monotonic() < deadline:
+        while is_running(engine, run_id) and time.monotonic() < deadline:
             time.sleep(0.2)
         return read_receipt(engine, run_id) if status_of(engine, run_id) else None
     finally:
         engine.dispose()
 
 
-def has_living_process(run_id: UUID) -> bool:
-    """Tell whether a run is at work, for those who know nothing but its id."""
+def has_running_process(run_id: UUID) -> bool:
+    """Return whether the process of a run is running; connects to the database."""
     engine = connect(load_settings())
     try:
-        return is_at_work(engine, run_id)
+        return is_running(engine, run_id)
     finally:
         engine.dispose()
 
 
-def is_at_work(engine: Engine, run_id: UUID) -> bool:
-    """Tell whether a run's process is alive, by its lock on the ledger."""
+def is_running(engine: Engine, run_id: UUID) -> bool:
+    """Return whether a run's process holds its lock on the ledger."""
     sweep_dead_runs(engine)
     return status_of(engine, run_id) == "running"
 

@@ -1,4 +1,4 @@
-"""How a run ends in Prefect: its report as artifacts, its state with the reason."""
+"""Publishes a run's report as Prefect artifacts and returns its final state."""
 
 from __future__ import annotations
 
@@ -33,14 +33,13 @@ async def finish(receipt: RunReceipt) -> State[None]:
     except httpx.HTTPError as error:
         # The ledger has the receipt; a page missing in the UI is no failed load.
         logger.warning("the run's report could not be published: %s", error)
-    # Who follows the run looks for its last lines when it has ended; they are not to
-    # arrive after that.
+    # The follower reads the last log lines when the run has ended: send them before.
     await APILogHandler.aflush()
     return end_state(receipt)
 
 
 def count_rows(receipt: RunReceipt) -> list[dict[str, object]]:
-    """Return one row per source: what became of its rows."""
+    """Return one row per source with its status and counts."""
     return [
         {"source": name, "status": source.status, **source.counts.to_dict()}
         for name, source in receipt.sources.items()
@@ -48,7 +47,7 @@ def count_rows(receipt: RunReceipt) -> list[dict[str, object]]:
 
 
 def end_state(receipt: RunReceipt) -> State[None]:
-    """Return Completed or Failed, with what a reader of the run list wants to know."""
+    """Return Completed or Failed, with the text that the list of runs shows."""
     if receipt.status == "failed":
         return Failed(message=failures(receipt))
     rejected = sum(source.counts.rejected for source in receipt.sources.values())

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from etl.errors import EtlError
 from etl.extract import inputs
 from etl.extract.raw_store import RawFile
-from etl.flows.crashed_runs import end_what_is_left
+from etl.flows.crashed_runs import end_children_of_run
 from etl.flows.database import database, in_thread
 from etl.flows.ledger import ledger_run
 from etl.flows.run_result import finish
@@ -36,7 +36,7 @@ RETRY_DELAYS_SECONDS = [2.0, 10.0, 60.0]
 
 
 def is_retryable(_task: object, run: TaskRun, state: State[object]) -> bool:
-    """Tell whether a failed task may succeed later without any change."""
+    """Return whether a failed task may succeed later without any change."""
     error = state.data
     if not isinstance(error, EtlError) or not error.retryable:
         return False
@@ -85,8 +85,8 @@ def load(
     name="load-source",
     flow_run_name="{source}",
     persist_result=False,
-    on_crashed=[end_what_is_left],
-    on_cancellation=[end_what_is_left],
+    on_crashed=[end_children_of_run],
+    on_cancellation=[end_children_of_run],
 )
 async def source_flow(
     source: str,

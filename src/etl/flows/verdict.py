@@ -1,4 +1,4 @@
-"""What a run came to: of Prefect's state and the ledger's receipt, the worse one."""
+"""The outcome of a run: the worse of Prefect's state and the ledger's receipt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GOOD_STATUSES = {"succeeded", "partial"}
 
 
 class RunFailed(EtlError):
-    """A source was not loaded; its own error says what to do."""
+    """A source was not loaded; its own error has the fix."""
 
     code = "RUN_FAILED"
 
@@ -23,13 +23,13 @@ class ContractBroken(EtlError):
 
 
 class RunCrashed(EtlError):
-    """The run's process ended before the run did; the database is as it was before."""
+    """The run's process ended before the run; the database is unchanged."""
 
     code = "RUN_CRASHED"
 
 
 class RunStopped(EtlError):
-    """Somebody cancelled the run."""
+    """The run was cancelled."""
 
     code = "RUN_CANCELLED"
 
@@ -39,8 +39,8 @@ def verdict(state: str, message: str, receipt: RunReceipt | None) -> EtlError | 
 
     Args:
         state: Prefect's final state type: COMPLETED, FAILED, CRASHED or CANCELLED.
-        message: What Prefect says of it.
-        receipt: The ledger's account; None if the run never got as far as its ledger.
+        message: Prefect's message of that state.
+        receipt: The receipt in the ledger; None if the run did not open one.
     """
     status = receipt.status if receipt else "missing"
     if receipt and status == "failed" and state in {"COMPLETED", "FAILED"}:
@@ -49,7 +49,7 @@ def verdict(state: str, message: str, receipt: RunReceipt | None) -> EtlError | 
         return RunStopped(f"the run was cancelled (ledger: {status})", "./etl run")
     if state == "CRASHED" or status == "crashed":
         return RunCrashed(
-            f"the run's process died: {message or 'no reason given'} "
+            f"the run's process ended unexpectedly: {message or 'no reason given'} "
             f"(ledger: {status})",
             "./etl logs prefect-worker; then ./etl run, which starts clean",
         )
@@ -75,7 +75,7 @@ def failed(receipt: RunReceipt) -> EtlError:
 
 
 def reason(name: str, source: SourceReceipt) -> str:
-    """Say in one line why a source was not loaded."""
+    """Return in one line why a source was not loaded."""
     if source.error is None:
         return f"{name} {source.status}"
     return f"{name} {source.status}: {source.error.message}"

@@ -1,10 +1,10 @@
-"""The service prefect-worker: Prefect's process worker, started warm and stopped clean.
+"""The service prefect-worker: Prefect's process worker, with recovery of crashed runs.
 
     python -m etl.flows.worker
 
-It imports first and waits for the server then, because in a starting stack both take
-seconds. Before it takes work it ends the runs that an earlier worker left behind. On
-SIGTERM or SIGINT it ends its own, which are Crashed then, and leaves.
+It waits for the server after its imports, because both take seconds in a starting
+stack. Before it takes runs it marks those that an earlier worker started as crashed.
+On SIGTERM or SIGINT it ends its own runs, which become Crashed, and stops.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from prefect.workers.process import ProcessWorker
 from etl.command import output_options
 from etl.console import Result, run_program
 from etl.flows.api import api_url, wait_until_api_answers, work_pool_name
-from etl.flows.crashed_runs import forget_worker, sweep
-from etl.flows.logs import heed_log_level
+from etl.flows.crashed_runs import delete_worker, sweep
+from etl.flows.logs import set_log_level
 
 # By name: as a service this module is called __main__.
 logger = logging.getLogger("etl.flows.worker")
 
 API_WITHIN_SECONDS = 120.0
 OUTAGE_SECONDS = 600.0
-LAST_WORDS_SECONDS = 5.0
+CLEAN_UP_SECONDS = 5.0
 
 
 class PatientWorker(ProcessWorker):
-    """A process worker that outlives its server's restart.
+    """A process worker that keeps running while its server restarts.
 
-    Prefect's own gives up after twelve failed polls, which at five polls a second is a
-    matter of seconds, and takes its runs down with it.
+    Prefect's own stops after twelve failed polls, which is within three seconds at five
+    polls a second, and its runs crash.
     """
 
     @classmethod
@@ -52,23 +52,23 @@ class PatientWorker(ProcessWorker):
         return "biocirv-process"
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
-        """Poll once; if the server is away, wait until it is back."""
+        """Poll once; if the server does not answer, wait until it does."""
         try:
             return await super().get_and_submit_flow_runs()
         except httpx.TransportError as error:
-            logger.warning("Prefect's API is away (%s); waiting for it", error)
+            logger.warning("Prefect's API does not answer (%s); waiting for it", error)
             wait = partial(
                 wait_until_api_answers, api_url(), within_seconds=OUTAGE_SECONDS
             )
             await anyio.to_thread.run_sync(wait, abandon_on_cancel=True)
-            logger.warning("Prefect's API is back")
+            logger.warning("Prefect's API answers again")
             return []
 
 
 async def serve(pool: str) -> None:
-    """Sweep, then work until a signal asks to stop."""
+    """Mark crashed runs, then run the worker until a signal stops it."""
     name = socket.gethostname()
-    await forget_worker(pool, name)
+    await delete_worker(pool, name)
     await sweep(pool, name)
     worker = PatientWorker(
         work_pool_name=pool,
@@ -80,17 +80,17 @@ async def serve(pool: str) -> None:
         try:
             await worker.start(printer=logger.info)
         finally:
-            await leave(pool, name)
+            await clean_up(pool, name)
 
 
-async def leave(pool: str, name: str) -> None:
-    """End what this worker started: its processes are gone, without a last word."""
-    with anyio.move_on_after(LAST_WORDS_SECONDS, shield=True):
+async def clean_up(pool: str, name: str) -> None:
+    """Mark the runs of this worker as crashed and delete its entry."""
+    with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
         try:
             await sweep(pool, name)
-            await forget_worker(pool, name)
+            await delete_worker(pool, name)
         except httpx.HTTPError as error:
-            logger.warning("left without a word, the next worker will sweep: %s", error)
+            logger.warning("no clean-up, the next worker does it: %s", error)
 
 
 async def stop_on_signal(scope: anyio.CancelScope) -> None:
@@ -106,7 +106,7 @@ async def stop_on_signal(scope: anyio.CancelScope) -> None:
 @click.command("worker", params=output_options())
 def worker() -> Result:
     """Prepare the process, wait for the server, and serve."""
-    heed_log_level()
+    set_log_level()
     # Runs start as `python`: the one of this environment, whatever was on the PATH.
     here = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
