@@ -13,28 +13,31 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM, VARIABLE = "etl", "_ETL_COMPLETE"
 # Click's scripts call a program on PATH; ours is called as it was typed: ./etl.
-AS_TYPED = {"bash": "$1", "zsh": "${words[1]}", "fish": "(commandline -opc)[1]"}
+CALLS = {
+    "bash": ("_complete $1)", "_complete $1)"),
+    "zsh": ("_complete %(prog_name)s)", "_complete ${words[1]})"),
+    "fish": ("-t) %(prog_name)s)", "-t) (commandline -opc)[1])"),
+}
 ONLY_ON_PATH = "    (( ! $+commands[%(prog_name)s] )) && return 1\n"
 
 
 def completion_script(program: Program, shell: str) -> str:
     """Return the script that a shell reads to complete `etl` and `./etl`."""
     completion = completer(program, shell)
-    call = f"{VARIABLE}={shell}_complete "
-    template = completion.source_template.replace("%(complete_var)s", VARIABLE)
-    template = template.replace(ONLY_ON_PATH, "")
-    for named in ("%(prog_name)s", "$1"):
-        template = template.replace(call + named, call + AS_TYPED[shell])
-    return template % completion.source_vars()
+    template = completion.source_template.replace(ONLY_ON_PATH, "")
+    return template.replace(*CALLS[shell]) % completion.source_vars()
 
 
-def print_completions(program: Program) -> bool:
-    """Print completions if a completion script asks for them; return whether it did."""
-    shell, _, task = os.environ.get(VARIABLE, "").partition("_")
-    if shell not in SHELLS or task != "complete":
-        return False
-    print(completer(program, shell).complete())
-    return True
+def is_completion() -> bool:
+    """Return whether a completion script has started the program."""
+    return bool(os.environ.get(VARIABLE))
+
+
+def print_completions(program: Program) -> None:
+    """Print the completions that a completion script asks for."""
+    shell = os.environ[VARIABLE].partition("_")[0]
+    if shell in SHELLS:
+        print(completer(program, shell).complete())
 
 
 def completer(program: Program, shell: str) -> ShellComplete:

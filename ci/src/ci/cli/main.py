@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -16,42 +16,76 @@ from typing import NoReturn
 import click
 
 from ci.cli.command import PROGRAM, HelpRequested, Invocation, Program, Verb
-from ci.cli.output import Result, failed, write
+from ci.cli.complete import is_completion, print_completions
+from ci.cli.output import (
+    OutputClosed,
+    Result,
+    captured_output,
+    failed,
+    leave_without_output,
+    prepare_streams,
+    report,
+    write,
+)
 from ci.cli.tree import new_program
-from ci.stack.errors import FAILED, INTERRUPTED, StackError, UsageError, first_error
+from ci.stack.errors import INTERRUPTED, StackError, UsageError, first_error
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one verb and exit with its code."""
-    from ci.cli.complete import print_completions
-
-    words = list(sys.argv[1:] if argv is None else argv)
-    program = new_program()
-    if print_completions(program):
-        sys.exit(0)
     started = time.monotonic()
-    own, _ = split_words(program, words)
-    as_json, debug = "--json" in own, "--debug" in own
+    words = list(sys.argv[1:] if argv is None else argv)
+    prepare_streams()
+    if is_completion():
+        print_completions(new_program())
+        sys.exit(0)
+    as_json, result = run(words)
     try:
-        result = call(parse(program, words), program)
+        write(result, as_json=as_json, duration_s=time.monotonic() - started)
+    except OutputClosed:
+        leave_without_output()
+    except OSError as error:  # a full disk behind a redirection
+        report(f"error: cannot write to standard output: {error.strerror}")
+        leave_without_output()
+    sys.exit(result.exit_code)
+
+
+def run(words: Sequence[str]) -> tuple[bool, Result]:
+    """Run one verb; return whether its result is wanted as JSON, and the result."""
+    as_json, debug = "--json" in words, "--debug" in words
+
+    def run_verb() -> Result:
+        nonlocal as_json, debug
+        program = new_program()
+        own, _ = split_words(program, words)
+        as_json, debug = "--json" in own, "--debug" in own
+        if not as_json:
+            return call(parse(program, words), program)
+        with captured_output() as printed:
+            result = call(parse(program, words), program)
+        data = {"output": printed[0]} if printed[0] else {}
+        return replace(result, data={**data, **result.data})
+
+    result = result_of(run_verb, debug=lambda: debug)
+    return as_json, result
+
+
+def result_of(action: Callable[[], Result], *, debug: Callable[[], bool]) -> Result:
+    """Return the result of an action; whatever it raises becomes a result."""
+    try:
+        return action()
     except HelpRequested as asked:
-        result = Result({"help": asked.text}, tuple(asked.text.splitlines()))
-    except BrokenPipeError as error:
-        result = failed(StackError(f"a connection was closed: {error}"))
+        return Result({"help": asked.text}, tuple(asked.text.splitlines()))
+    except OutputClosed:
+        leave_without_output()
     except BaseException as error:  # noqa: BLE001  # the program's edge
-        if debug:
+        if debug():
             import traceback
 
             traceback.print_exc(file=sys.stderr)
-        result = as_result(first_error(error))
-    try:
-        write(result, as_json=as_json, duration_s=time.monotonic() - started)
-    except BrokenPipeError:  # the reader of standard output has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
-    sys.exit(result.exit_code)
+        return as_result(first_error(error))
 
 
 def as_result(error: BaseException) -> Result:
@@ -64,7 +98,8 @@ def as_result(error: BaseException) -> Result:
             return failed(error)
         case _:
             what = f"unexpected {type(error).__name__}: {error}"
-            return failed(StackError(what, "the same command with --debug says more"))
+            hint = "report it, with the output of the same command with --debug"
+            return failed(StackError(what, hint))
 
 
 def parse(program: Program, words: Sequence[str]) -> Invocation:

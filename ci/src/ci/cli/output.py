@@ -1,21 +1,33 @@
-"""What a verb gives back, and how it is written: text for people, one JSON document."""
+"""Writes the result of a verb: text for people, or exactly one JSON document."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
-from ci.stack.errors import DONE, StackError
+from ci.stack.errors import DONE, FAILED, StackError
 
 VERSION = 1  # of the JSON document; fields are only ever added
+# Control characters, and those that change the direction of the text around them.
+UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+
+
+class OutputClosed(Exception):
+    """The reader of standard output has closed it, as `head` does."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a verb found out: data for programs, lines for people."""
+    """What a verb returns: data for programs, lines for people."""
 
     data: Mapping[str, Any] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
@@ -29,8 +41,46 @@ def failed(error: StackError) -> Result:
     return Result(exit_code=error.exit_code, error=problem)
 
 
+def prepare_streams() -> None:
+    """Make standard output and error writable for any text, also where one is closed.
+
+    A name that is not UTF-8 is written with escapes.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started the program
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def captured_output() -> Iterator[list[str]]:
+    """Collect what programs write to standard output meanwhile, so that JSON is alone.
+
+    The list has one text when the block has ended.
+    """
+    texts: list[str] = []
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 1)
+        try:
+            yield texts
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+            file.seek(0)
+            texts.append(file.read().decode(errors="backslashreplace"))
+
+
 def write(result: Result, *, as_json: bool, duration_s: float) -> None:
-    """Write a result: data on standard output, an error on standard error."""
+    """Write a result: data on standard output, an error on standard error.
+
+    Raises:
+        OutputClosed: Nobody reads standard output any more.
+    """
     if as_json:
         document = {
             "version": VERSION,
@@ -39,21 +89,37 @@ def write(result: Result, *, as_json: bool, duration_s: float) -> None:
             "error": result.error,
             "duration_s": round(duration_s, 3),
         }
-        print(json.dumps(document, ensure_ascii=False))
-    else:
-        for line in result.lines:
-            print(line)
-    sys.stdout.flush()
-    if result.error and not as_json:
-        print(f"error: {result.error['message']}", file=sys.stderr)
+        stream([json.dumps(document, default=str)])
+        return
+    stream(result.lines)
+    if result.error:
+        report(f"error: {result.error['message']}")
         if result.error["hint"]:
-            print(f"  fix: {result.error['hint']}", file=sys.stderr)
+            report(f"  fix: {result.error['hint']}")
 
 
 def stream(lines: Iterable[str]) -> None:
-    """Write lines as they come."""
+    """Write lines to standard output as they come."""
     for line in lines:
-        print(line, flush=True)
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:
+            raise OutputClosed from None
+
+
+def report(line: str) -> None:
+    """Write a line to standard error, its control characters escaped."""
+    escaped = UNPRINTABLE.sub(
+        lambda found: found.group().encode("unicode_escape").decode(), line
+    )
+    print(escaped, file=sys.stderr, flush=True)
+
+
+def leave_without_output() -> NoReturn:
+    """End the program when standard output cannot be written."""
+    # Python writes what is left in its buffer when it ends; that is to succeed.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(FAILED)
 
 
 def ask(question: str) -> str:
@@ -63,14 +129,14 @@ def ask(question: str) -> str:
 
 
 def read_job_output(text: str, exit_code: int) -> Result:
-    """Read what a job printed under --json: its data and its error."""
+    """Read the document that a job printed under --json: its data and its error."""
     try:
         document = json.loads(text)
         return Result(document["data"] or {}, (), exit_code, document["error"])
     except (ValueError, KeyError, TypeError):
         problem = {
             "code": "JOB_FAILED",
-            "message": f"the job ended with exit code {exit_code}, without a result",
-            "hint": "run it again without --json to see what it says",
+            "message": f"the job ended with exit code {exit_code} and no result",
+            "hint": "run it again without --json to see its output",
         }
-        return Result(exit_code=exit_code or 1, error=problem)
+        return Result(exit_code=exit_code or FAILED, error=problem)

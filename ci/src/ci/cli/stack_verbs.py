@@ -35,7 +35,10 @@ STACK_VERBS = (
         handler="up",
         section=STACK,
         help="Start every service and leave them running.",
-        examples=[("up", "ready when it returns"), ("up --engine docker", "")],
+        examples=[
+            ("up", "returns when all are ready"),
+            ("up --engine docker", "in containers"),
+        ],
         exit_codes=STARTS,
         announces=True,
         starts_server=True,
@@ -180,8 +183,8 @@ TOOL_VERBS = (
         section=TOOLS,
         help="Run a command with a service's programs and environment.",
         examples=[
-            ("exec prefect-worker alembic history", ""),
-            ("exec db -- psql --version", ""),
+            ("exec prefect-worker alembic history", "list the migrations"),
+            ("exec db -- psql --version", "`--` is optional"),
         ],
         exit_codes=STARTS,
         passes=1,
@@ -205,12 +208,9 @@ TOOL_VERBS = (
         section=TOOLS,
         help="Print the script that completes verbs and options in a shell.",
         examples=[
-            (
-                "completion bash > ~/.local/share/bash-completion/completions/etl",
-                "",
-            ),
-            ("completion zsh > ~/.zfunc/_etl", ""),
-            ("completion fish > ~/.config/fish/completions/etl.fish", ""),
+            ("completion bash > ~/.etl-completion", "sourced by ~/.bashrc"),
+            ("completion zsh > ~/.zfunc/_etl", "a folder of $fpath"),
+            ("completion fish > FOLDER/etl.fish", "in ~/.config/fish/completions"),
         ],
         exit_codes=(0, 2, 130),
         params=[click.Argument(["shell"], type=click.Choice(SHELLS))],

@@ -19,7 +19,7 @@ from ci.cli.progress import StartProgress
 from ci.host.engine import Engine, Status
 from ci.host.env_file import find_env_file, read_settings
 from ci.host.home import Home
-from ci.stack.errors import DONE, UnitFailed, UsageError
+from ci.stack.errors import UnitFailed, UsageError
 from ci.stack.settings import StackSettings
 
 DATA_JOB = "data"
@@ -141,10 +141,15 @@ def status_lines(status: Status, *, show_login: bool) -> Iterator[str]:
 
 def logs(args: Options, ctx: Context) -> Result:
     """Show the services' logs; -f follows them."""
+    if ctx.as_json and args.follow:
+        raise UsageError(
+            "--follow has no end, and --json prints one document at the end",
+            "./etl logs --json",
+        )
     lines = ctx.engine.logs(args.service, follow=args.follow, lines=args.lines)
     if ctx.as_json:
         return Result({"lines": list(lines)})
-    stream(lines)  # with -f there is no end to wait for
+    stream(lines)
     return Result()
 
 
@@ -244,9 +249,12 @@ def rebuild(args: Options, ctx: Context) -> Result:
 
 def test(args: Options, ctx: Context) -> Result:
     """Run the tests; ARGS go to pytest."""
-    os.chdir(ctx.checkout)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *ctx.arguments])  # noqa: S606
-    return Result(exit_code=DONE)
+    command = [sys.executable, "-m", "pytest", *ctx.arguments]
+    if not ctx.as_json:
+        os.chdir(ctx.checkout)
+        os.execv(sys.executable, command)  # noqa: S606
+    done = subprocess.run(command, cwd=ctx.checkout, check=False)
+    return Result({"exit_code": done.returncode}, (), done.returncode)
 
 
 def completion(args: Options, ctx: Context) -> Result:
