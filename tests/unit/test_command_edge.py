@@ -149,7 +149,7 @@ def test_an_input_that_is_no_file_is_a_usage_error(
 
 
 @pytest.mark.parametrize("name", [b"a\nb.tsv", b"a\xff.tsv", b"\x1b[31m.tsv"])
-def test_an_input_whose_name_cannot_be_printed_is_a_usage_error(
+def test_a_file_name_that_cannot_be_printed_is_a_usage_error(
     name: bytes, tmp_path: Path
 ) -> None:
     path = os.fsencode(tmp_path) + b"/" + name
@@ -195,7 +195,7 @@ def test_a_number_of_rows_is_checked_before_anything_starts(
     assert not (tmp_path / "home").exists()
 
 
-def test_a_home_of_nobody_in_a_path_is_a_file_that_does_not_exist() -> None:
+def test_the_home_of_an_unknown_user_does_not_exist() -> None:
     with pytest.raises(WrongValue, match="does not exist"):
         readable_file("~no-such-user-here/x.tsv")
 

@@ -79,7 +79,7 @@ def write(result: Result, *, as_json: bool, duration_s: float) -> None:
     """Write a result: data on standard output, an error on standard error.
 
     Raises:
-        OutputClosed: Nobody reads standard output any more.
+        OutputClosed: Standard output has no reader any more.
     """
     if as_json:
         document = {
