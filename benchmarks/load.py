@@ -164,8 +164,8 @@ class Bench:
         read = time.perf_counter()
         judged = [judge(spec, batch, keys) for batch in batches]
         validated = time.perf_counter()
-        for one in judged:
-            find_transform(spec)(one.good)
+        for batch in judged:
+            find_transform(spec)(batch.good)
         return {
             "  read": read - started,
             "  validate": validated - read,
@@ -187,8 +187,8 @@ def show(rounds: list[dict[str, float]]) -> None:
         f"{'':14}{'seconds: min  median     max':>28}{'ratio: min  median     max':>30}"
     )
     for name in rounds[0]:
-        times = sorted(one[name] for one in rounds)
-        ratios = sorted(one[name] / one["server COPY"] for one in rounds)
+        times = sorted(times_of[name] for times_of in rounds)
+        ratios = sorted(times_of[name] / times_of["server COPY"] for times_of in rounds)
         cells = "".join(
             f"{values[0]:8.3f}{statistics.median(values):8.3f}{values[-1]:8.3f}"
             + " " * 6

@@ -98,7 +98,7 @@ def make_venv(target: Path) -> None:
 
 
 def has_ensurepip() -> bool:
-    """Tell whether venv can put pip into an environment (Debian splits it off)."""
+    """Return whether venv can install pip (Debian has it in a package of its own)."""
     from importlib.util import find_spec
 
     return find_spec("ensurepip") is not None
@@ -143,7 +143,7 @@ def install(root: Path, target: Path, lock: Path) -> None:
 
 
 def main(root: Path, target: Path, lock_name: str) -> None:
-    """Bring `target` in step with the checkout; what it was made from goes in last."""
+    """Make the environment from the checkout's lock; record its inputs last."""
     stamps = {
         root / lock_name: target / "synced.lock",
         root / MANIFEST: target / "synced.toml",

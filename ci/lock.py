@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = "3.11"
 RUNTIME = ("pyproject.toml", "--group", "ci/pyproject.toml:local")
 # Dagger generates its SDK and installs it beside this lock's wheels: the lock names
-# what the SDK needs, not the SDK itself, whose generated source is not in the checkout.
+# what the SDK needs, not the SDK itself: its generated source is not in the checkout.
 DAGGER = ("ci/pyproject.toml", "--no-sources", "--no-emit-package", "dagger-io")
 LOCKS = {
     "requirements.lock": RUNTIME,

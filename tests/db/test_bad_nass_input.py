@@ -71,7 +71,7 @@ REJECTS: dict[str, tuple[Edit, tuple[int, str, str]]] = {
 
 
 @pytest.mark.parametrize("case", REJECTS)
-def test_bad_line_is_rejected_and_told(lab: Any, table: Any, case: str) -> None:
+def test_a_bad_line_is_rejected_and_reported(lab: Any, table: Any, case: str) -> None:
     edit, (line, column, rule) = REJECTS[case]
     content = edit(table)
     receipt = lab.nass(content)
@@ -197,11 +197,11 @@ ERRORS: dict[str, tuple[Edit, str, str]] = {
 def test_unreadable_input_fails_with_a_reason(lab: Any, table: Any, case: str) -> None:
     lab.nass(table.text())
     before = lab.contents()
-    edit, code, told = ERRORS[case]
+    edit, code, message = ERRORS[case]
     receipt = lab.nass(edit(table))
     assert receipt.status == "failed"
     assert receipt.error.code == code
-    assert told in receipt.error.message
+    assert message in receipt.error.message
     assert receipt.error.hint
     assert lab.contents() == before
 

@@ -32,7 +32,7 @@ def test_status_of_a_run(lab: Any, table: Any) -> None:
     assert lab.run({"nass": lab.file("")}).status == "failed"
 
 
-def test_failed_and_blocked_sources_are_told(lab: Any) -> None:
+def test_failed_and_blocked_sources_are_recorded(lab: Any) -> None:
     run_id = open_run(lab, "geography", "nass")
     error = SourceUnavailable("it does not answer", "wait")
     record_failure(lab.engine, run_id, "geography", error)
@@ -101,23 +101,23 @@ def test_second_run_waits_and_says_for_whom(
 ) -> None:
     caplog.set_level(logging.INFO, "etl")
     first, second = open_run(lab, "nass"), open_run(lab, "nass")
-    entered, told = threading.Event(), threading.Event()
+    entered, logged = threading.Event(), threading.Event()
 
-    class Told(logging.Handler):
+    class Recorder(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if "waiting for" in record.getMessage():
-                told.set()
+                logged.set()
 
     def wait_in_line() -> None:
         with hold_run(lab.engine, second):
             entered.set()
 
-    handler = Told()
+    handler = Recorder()
     logging.getLogger("etl").addHandler(handler)
     with hold_run(lab.engine, first):
         thread = threading.Thread(target=wait_in_line)
         thread.start()
-        assert told.wait(10)
+        assert logged.wait(10)
         assert not entered.is_set()
     thread.join(10)
     logging.getLogger("etl").removeHandler(handler)

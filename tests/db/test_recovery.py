@@ -153,7 +153,7 @@ def test_nothing_is_loaded_under_a_run_that_has_ended(lab: Any, table: Any) -> N
 def test_session_killed_inside_a_statement(
     lab: Any, table: Any, server: Any, table_in_use: str
 ) -> None:
-    """Somebody else's lock stops the load where the table is written; there it dies."""
+    """Kill a load while it waits for a lock on the table that it writes."""
     lab.nass(table.text())
     before = lab.contents()
     revised = lab.file(table.set(2, "VALUE", "1").set(3, "UNIT_DESC", "NEW").text())

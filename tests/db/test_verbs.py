@@ -63,7 +63,7 @@ def test_trace_leads_to_file_and_line(lab: Any, table: Any, etl: Any) -> None:
     assert figure["raw_line"] == 2
     assert figure["raw_text"] == table.lines()[1]
     assert lab.store.path(figure["sha256"]).is_file()
-    assert [one["change"] for one in figure["earlier"]] == ["updated"]
+    assert [entry["change"] for entry in figure["earlier"]] == ["updated"]
     assert "made_up.tsv" in etl("trace", "--value", "77")[1]
 
 
@@ -78,7 +78,7 @@ def test_sources(etl: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "hint"),
     [
         (["trace", "--comodity", "CORN"], "did you mean --commodity?"),
         (["trace"], "./etl trace --commodity"),
@@ -90,18 +90,18 @@ def test_sources(etl: Any) -> None:
         (["bogus"], "--help"),
     ],
 )
-def test_usage_errors_say_what_to_type(etl: Any, words: list[str], told: str) -> None:
+def test_usage_errors_say_what_to_type(etl: Any, words: list[str], hint: str) -> None:
     code, out, err = etl(*words)
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
-    assert told in err.splitlines()[1]
+    assert hint in err.splitlines()[1]
     code, out, err = etl(*words, "--json")
     assert (code, err) == (2, "")
     assert json.loads(out)["error"]["code"] == "CONFIG"
 
 
 def test_database_that_is_away(etl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@/none?host=/nowhere")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://none@/none?host=/nowhere")
     code, _, err = etl("runs")
     assert code == 1
     assert "fix: ./etl status" in err

@@ -1,4 +1,4 @@
-"""Runs held at the gate, so that a test can interrupt them, and what became of them."""
+"""Runs that wait for a lock, so that a test can interrupt them, and their outcome."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def assert_crashed(prefect: Prefect, run_id: str) -> None:
 
 
 def assert_reported_as_crashed(run: Run) -> None:
-    """Check what the job says of a run whose process died."""
+    """Check what the job reports of a run with a killed process."""
     assert run.code == 1
     assert run.document["error"]["code"] == "RUN_CRASHED"
     assert "Traceback" not in run.err

@@ -110,7 +110,7 @@ def test_a_source_can_be_run_by_itself_through_its_own_deployment(
 def test_wrong_arguments_are_refused_before_anything_is_started(
     chain: Prefect, tmp_path: Path
 ) -> None:
-    for arguments, said in [
+    for arguments, message in [
         (["--input", "nas=sample"], "there is no source 'nas'"),
         (["--input", f"nass={tmp_path}/none"], "does not exist"),
         (["--input", "nass"], "wants SOURCE=FILE"),
@@ -118,6 +118,6 @@ def test_wrong_arguments_are_refused_before_anything_is_started(
     ]:
         run = chain.run(*arguments)
         assert run.code == 2
-        assert said in run.document["error"]["message"]
+        assert message in run.document["error"]["message"]
         assert run.data == {}
         assert "Traceback" not in run.err

@@ -29,7 +29,7 @@ def deployments(prefect: Prefect) -> dict[str, dict[str, Any]]:
 
 
 def deploy_from(prefect: Prefect, folder: Path, *changes: tuple[str, str]) -> Any:
-    """Deploy a changed copy of the file; return what became of each deployment."""
+    """Deploy a changed copy of the file; return the outcome of each deployment."""
     text = (CHECKOUT / "prefect.yaml").read_text()
     for old, new in changes:
         assert old in text

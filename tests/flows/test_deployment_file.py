@@ -1,4 +1,4 @@
-"""prefect.yaml: in step with the registry, and refused where it is wrong."""
+"""prefect.yaml: it has a deployment for each source; errors are refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_deployment_is_marked_as_ours_and_in_the_pool(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (("cron:", "crom:"), "deployments.0.schedules.0.cron: Field required"),
         (("pull: []", "pull: [{a: {}}]"), "pull.0: Input should be None"),
@@ -55,11 +55,11 @@ def test_every_deployment_is_marked_as_ours_and_in_the_pool(
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place(
-    tmp_path: Path, change: tuple[str, str], said: str
+    tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
     path = tmp_path / "prefect.yaml"
     path.write_text(FILE.read_text().replace(*change))
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         read_deployment_file(path, {"PREFECT_WORK_POOL_NAME": "a-pool"})
 
 

@@ -17,7 +17,7 @@ from etl.ledger.receipt import (
 
 
 def receipt(status: RunStatus, *errors: str) -> RunReceipt:
-    """Return the receipt of a run whose sources failed with these codes."""
+    """Return the receipt of a run with sources that failed with these codes."""
     sources = {
         code: SourceReceipt(code, "failed", error=ErrorReceipt(code, "why", "do this"))
         for code in errors

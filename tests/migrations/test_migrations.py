@@ -131,7 +131,7 @@ def test_table_that_is_in_use_fails_soon_and_leaves_nothing(db: Engine) -> None:
 
 
 def test_no_database_ends_with_a_command() -> None:
-    nowhere = create_engine("postgresql+psycopg://nobody@/none?host=/nowhere")
+    nowhere = create_engine("postgresql+psycopg://none@/none?host=/nowhere")
     output, _ = (process := start(nowhere, "upgrade", "head")).communicate()
     assert process.returncode != 0
     assert "./etl status" in output

@@ -117,7 +117,7 @@ def shape(value: Any) -> Any:
         case dict():
             return {k: shape(value[k]) for k in sorted(value) if k not in LEFT_OUT}
         case list():
-            shapes = {json.dumps(shape(one)) for one in value}
+            shapes = {json.dumps(shape(item)) for item in value}
             return [json.loads(text) for text in sorted(shapes)]
         case bool() | None:
             return type(value).__name__
@@ -136,7 +136,7 @@ def schema(site: Site) -> str:
     """Return the application database's schema as its own program writes it."""
     words = ("exec", "db", "pg_dump", "--schema-only", "--no-owner", "--no-comments")
     text = site.etl(*words).stdout
-    # A dump opens and closes with a word made for it.
+    # A dump begins and ends with a key that is random for each dump.
     return re.sub(r"(?m)^\\(un)?restrict .*$", "", text)
 
 

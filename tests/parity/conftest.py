@@ -27,7 +27,7 @@ def keep(config: pytest.Config, engine: str, report: dict[str, Any]) -> dict[str
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Tell of each engine what was compared, and what its stack was made of."""
+    """Report what was compared for each engine, and what its stack was made of."""
     reports = config.stash.get(REPORTS, {})
     if reports:
         terminalreporter.section(f"parity ({FOLDER})")

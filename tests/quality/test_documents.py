@@ -39,8 +39,8 @@ def test_links_resolve(path: Path) -> None:
 
 def test_the_exit_codes_are_those_of_the_code() -> None:
     text = (CHECKOUT / "docs/reference/exit-codes.md").read_text()
-    told = {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.M)}
-    assert told == {
+    documented = {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.M)}
+    assert documented == {
         errors.DONE,
         errors.FAILED,
         errors.USAGE,
@@ -68,15 +68,15 @@ def test_the_environment_example_explains_every_setting() -> None:
 def test_the_rules_for_rejects_are_those_of_the_code() -> None:
     text = (CHECKOUT / "docs/explanation/loading.md").read_text()
     table = text.split("| rule | the row |")[1].split("\n\n")[0]
-    told = set(re.findall(r"`(\w+)`", table))
+    documented = set(re.findall(r"`(\w+)`", table))
     code = "".join(
         path.read_text()
         for folder in ("specs", "readers", "validate", "load")
         for path in (CHECKOUT / "src" / "etl" / folder).glob("*.py")
     )
-    assert [rule for rule in told if f'"{rule}"' not in code] == []
+    assert [rule for rule in documented if f'"{rule}"' not in code] == []
     named = set(re.findall(r'(?:rule(?:: str)? ?= ?|return |fault = )"(\w+)"', code))
-    assert named <= told | {"fact", "dimension"}
+    assert named <= documented | {"fact", "dimension"}
 
 
 def test_the_map_of_the_readme_is_the_tree() -> None:

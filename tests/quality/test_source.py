@@ -59,8 +59,8 @@ def test_shell_scripts() -> None:
         "ci/src/ci/inside/scripts/",
         "tests/docker/machine/",
     )
-    entries = [one for folder in folders for one in (CHECKOUT / folder).iterdir()]
-    scripts = [str(one) for one in entries if one.is_file() and is_shell(one)]
+    entries = [path for folder in folders for path in (CHECKOUT / folder).iterdir()]
+    scripts = [str(path) for path in entries if path.is_file() and is_shell(path)]
     assert str(CHECKOUT / "etl") in scripts
     run("shellcheck", *scripts)
 

@@ -39,7 +39,7 @@ def test_tables_are_those_of_the_models(spec: SourceSpec) -> None:
 
 
 def test_parents_are_the_foreign_keys_of_the_models(spec: SourceSpec) -> None:
-    """A foreign key that the spec forgets would be checked by nobody."""
+    """A foreign key that the spec lacks would not be checked."""
     by_construction = {"ledger_run", "ledger_raw_file"}
     for table in spec.tables:
         model = metadata.tables[table.name]
@@ -64,7 +64,7 @@ def test_dimensions_come_before_the_facts(spec: SourceSpec) -> None:
     assert kinds == ["dimension"] * (len(kinds) - 1) + ["facts"]
 
 
-def test_names_are_told_apart(spec: SourceSpec) -> None:
+def test_names_are_distinct(spec: SourceSpec) -> None:
     headers = [h.casefold() for c in spec.columns for h in (c.header, *c.also)]
     assert len(set(headers)) == len(headers)
     assert len({column.name for column in spec.columns}) == len(spec.columns)
@@ -79,8 +79,8 @@ def test_rules_ask_about_columns_that_exist(spec: SourceSpec) -> None:
             else {rule.column}
         )
         assert asked <= names
-    for one in spec.out_of_scope:
-        assert set(one) <= names
+    for condition in spec.out_of_scope:
+        assert set(condition) <= names
 
 
 def test_what_it_depends_on_is_loaded_before(spec: SourceSpec) -> None:
@@ -100,7 +100,7 @@ def test_transform_is_found(spec: SourceSpec) -> None:
     assert callable(find_transform(spec))
 
 
-def test_readers_are_told_where_it_is_from(spec: SourceSpec) -> None:
+def test_a_source_has_a_citation_and_a_licence(spec: SourceSpec) -> None:
     assert spec.title
     assert spec.licence
     assert spec.citation

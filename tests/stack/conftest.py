@@ -45,7 +45,7 @@ def home() -> Iterator[Home]:
 
 @pytest.fixture(scope="session")
 def prepared() -> Iterator[Home]:
-    """A home whose databases are migrated, and which tests copy: that takes seconds."""
+    """A home with migrated databases, made once, because that takes seconds."""
     with made_home() as home:
         program = Program(home)
         program("up")

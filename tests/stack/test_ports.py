@@ -12,7 +12,7 @@ from ci.stack.errors import PortTaken
 from ci.stack.model import Port
 
 
-def test_a_chosen_port_is_chosen_by_nobody_else_before_anyone_listens() -> None:
+def test_a_chosen_port_is_not_chosen_again_before_a_process_listens() -> None:
     """The server that is to listen takes seconds to start."""
     first = choose(Port("http", 18200, None))
     usual = first.number
@@ -27,7 +27,7 @@ def test_a_chosen_port_is_chosen_by_nobody_else_before_anyone_listens() -> None:
     second.release()
 
 
-def test_a_port_on_which_somebody_listens_is_passed_over() -> None:
+def test_a_port_that_is_listened_on_is_not_chosen() -> None:
     with socket.socket() as other:
         other.bind((LOOPBACK, 0))
         other.listen()

@@ -18,7 +18,7 @@ from etl.specs.registry import SOURCES, require_source
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with a raw store of their own."""
-    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@/none")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://none@/none")
     monkeypatch.setenv("ETL_RAW_DIR", str(tmp_path / "raw"))
     return Settings()
 

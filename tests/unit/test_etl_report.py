@@ -50,7 +50,7 @@ def test_text_says_what_failed_and_what_to_type() -> None:
     assert lines[-1] == f"more: ./etl rejects --run {RUN_ID}"
 
 
-def test_numbers_are_aligned_and_rates_told() -> None:
+def test_numbers_are_aligned_and_rates_shown() -> None:
     header, geography, nass = as_text(receipt("failed", LOADED, FAILED)).splitlines()[
         2:5
     ]
@@ -61,14 +61,14 @@ def test_numbers_are_aligned_and_rates_told() -> None:
 
 
 def test_text_wraps_sentences() -> None:
-    told = as_text(receipt("failed", LOADED, FAILED), width=20)
-    assert "nass: 138 of 238\n    rows rejected" in told
+    text = as_text(receipt("failed", LOADED, FAILED), width=20)
+    assert "nass: 138 of 238\n    rows rejected" in text
 
 
 def test_markdown_does_not_take_data_for_markup() -> None:
-    told = as_markdown(receipt("failed", LOADED, FAILED))
-    assert "a\\|b &lt;x>" in told
-    assert told.startswith(f"# run {RUN_ID}: failed")
+    text = as_markdown(receipt("failed", LOADED, FAILED))
+    assert "a\\|b &lt;x>" in text
+    assert text.startswith(f"# run {RUN_ID}: failed")
 
 
 def test_json_adds_nothing_and_forgets_nothing() -> None:

@@ -46,7 +46,7 @@ def test_wrong_database_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     "url",
     ["postgresql://u@/d", "postgresql+psycopg://u@/d?host=/run/pg", "postgres://u@h/d"],
 )
-def test_engine_speaks_psycopg_3(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_engine_uses_psycopg_3(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     assert connect(load_settings()).driver == "psycopg"
 
@@ -58,7 +58,7 @@ def test_settings_do_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [one for one in vars(errors).values() if isinstance(one, type)]
+    "kind", [kind for kind in vars(errors).values() if isinstance(kind, type)]
 )
 def test_errors_survive_pickling(kind: type[EtlError]) -> None:
     error = pickle.loads(pickle.dumps(kind("what", "fix")))

@@ -20,7 +20,7 @@ from etl.specs.spec import MAX_STORED_REJECTS, RejectLimit
         (MAX_STORED_REJECTS + 1, 50_000_000, False),
     ],
 )
-def test_a_load_bears_few_rejects_and_never_more_than_are_stored(
+def test_a_load_allows_few_rejects_and_never_more_than_are_stored(
     rejected: int, read: int, goes_on: bool
 ) -> None:
     assert RejectLimit().allows(rejected, read) is goes_on

@@ -107,7 +107,7 @@ def settings(
 ) -> Settings:
     """Settings that lead to it, without pauses."""
     for name, value in {
-        "DATABASE_URL": "postgresql://nobody@/none",
+        "DATABASE_URL": "postgresql://none@/none",
         "ETL_RAW_DIR": str(tmp_path / "raw"),
         "NASS_API_URL": f"http://127.0.0.1:{api.server_port}",
         "NASS_API_PAUSE_S": "0",

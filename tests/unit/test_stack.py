@@ -73,8 +73,8 @@ def test_a_socket_needs_no_password_in_any_url() -> None:
 
 def test_the_key_of_a_source_reaches_the_worker_alone() -> None:
     units = stack(StackSettings(usda_nass_api_key=Secret("canary-7f3a"))).units
-    told = [u.name for u in units.values() if "canary-7f3a" in str(u.environment)]
-    assert told == ["prefect-worker"]
+    given = [u.name for u in units.values() if "canary-7f3a" in str(u.environment)]
+    assert given == ["prefect-worker"]
 
 
 def test_no_secret_is_in_any_command_line() -> None:
@@ -117,8 +117,8 @@ def test_postgres_own_programs_reach_a_database_brought_in() -> None:
 
 def test_a_login_of_the_api_reaches_the_server_and_all_that_ask_it() -> None:
     units = stack(at=replace(AT, api_login="admin:canary-7f3a")).units
-    told = [u.name for u in units.values() if "canary-7f3a" in str(u.environment)]
-    assert {"prefect-server", "prefect-worker", "deploy", "run-etl"} <= set(told)
+    given = [u.name for u in units.values() if "canary-7f3a" in str(u.environment)]
+    assert {"prefect-server", "prefect-worker", "deploy", "run-etl"} <= set(given)
     server = units["prefect-server"].environment
     assert server["PREFECT_SERVER_API_AUTH_STRING"] == "admin:canary-7f3a"
     assert "AUTH_STRING" not in str(stack())
