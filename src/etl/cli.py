@@ -98,7 +98,7 @@ def runs(limit: int) -> Result:
     job="data",
     examples=[
         ("report", "the receipt of the latest run"),
-        ("report 0191f3a2 --json", "of the run whose id starts so, as JSON"),
+        ("report 0191f3a2 --json", "of the run with an id that starts so, as JSON"),
     ],
     exit_codes=READS_DATABASE,
 )
