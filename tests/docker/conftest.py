@@ -15,6 +15,7 @@ from tests.docker.machine.daemon import Machine
 from tests.docker.site import Site, copy_checkout
 from tests.everything import EVERYTHING, everything_is_asked_for
 
+FIRST_LOG = "first-start.log"  # of the database, beside the checkout
 KEPT = "ETL_TEST_DOCKER"
 ON_DOCKER = pytest.mark.parametrize("site", ["docker"], indirect=True)
 
@@ -85,6 +86,9 @@ class Sites:
         site = stack.enter_context(new_site(engine, variables))
         self._open[engine] = site, stack
         site.task("start-services")
+        if engine == "docker":
+            log = site.docker("logs", "BioCirV_ETL_db")
+            (site.checkout.parent / FIRST_LOG).write_text(log)
         site.task("deploy")
         site.task("run-etl")
         return site

@@ -55,12 +55,13 @@ def test_every_download_has_a_cache_and_every_wheel_a_hash() -> None:
         if re.search(r"pixi install|uv pip|extras\.py", command):
             assert command.startswith("--mount=type=cache,")
     assert TEXT.count("uv pip install") == TEXT.count("--require-hashes") == 2
+    assert "--excludes" in stage("environment")
 
 
 def test_the_runtime_is_an_ordinary_user_with_everything_on_its_path() -> None:
     runtime = stage("runtime")
     assert f"USER {places.USER}" in runtime
-    assert "PATH=/app/.pixi/envs/etl/bin:$PATH" in runtime
+    assert ":/app/.pixi/envs/etl/bin:$PATH" in runtime
     assert 'ENTRYPOINT ["/shell-hook.sh"]' in runtime
     assert "HEALTHCHECK" in runtime
     for folder in (places.RAW, places.PREFECT_HOME):

@@ -87,9 +87,9 @@ def ask(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_a_service_asks_itself_over_the_loopback() -> None:
     probe = HttpProbe("http://prefect-server:4200/api/health")
     assert command(probe)[-2:] == ("http", "http://127.0.0.1:4200/api/health")
-    assert command(SqlProbe("figures"))[:5] == (
-        "psql", "--host", "127.0.0.1", "--dbname", "figures"
-    )  # fmt: skip
+    asks = command(SqlProbe("figures"))
+    assert asks[:2] == ("sh", "-c")
+    assert asks[4:9] == ("psql", "--host", "127.0.0.1", "--dbname", "figures")
     worker = WorkerProbe("http://prefect-server:4200/api", "pond")
     assert command(worker)[-3:] == ("worker", "http://prefect-server:4200/api", "pond")
 

@@ -111,6 +111,21 @@ def test_a_new_revision_is_a_file_of_ours_and_empty_when_nothing_has_changed(
         made.unlink()
 
 
+def test_a_new_migration_is_applied_and_runs_go_on(site: Site) -> None:
+    """The steps of docs/pipeline/ALEMBIC_WORKFLOW.md."""
+    folder = site.checkout / "alembic" / "versions"
+    before = set(folder.glob("*.py"))
+    site.worker("alembic", "revision", "-m", "nothing yet")
+    (made,) = set(folder.glob("*.py")) - before
+    try:
+        site.worker("alembic", "upgrade", "head")
+        site.task("run-etl")
+    finally:
+        site.worker("alembic", "downgrade", "-1")
+        made.unlink()
+    site.task("run-etl")
+
+
 @pytest.mark.rows(13, 16, 27, 39, 79)
 def test_the_printed_address_opens_and_the_api_is_healthy(site: Site) -> None:
     shown = site.task("service-status").stdout
@@ -132,7 +147,8 @@ def test_prefects_own_program_deploys_and_lists(site: Site) -> None:
     def prefect(*words: str) -> str:
         return site.worker("env", "COLUMNS=200", "prefect", *words).stdout
 
-    prefect("--no-prompt", "deploy", "--all")
+    # In containers a wrapper lets it deploy all, without a question.
+    prefect(*(["deploy"] if site.engine == "docker" else ["deploy", "--all"]))
     assert "biocirv-etl" in prefect("work-pool", "ls")
     assert "master-etl/master-etl-deployment" in prefect("deployment", "ls")
     last = site.json("run-etl")["data"]["run_id"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.docker.conftest import ON_DOCKER
+from tests.docker.conftest import FIRST_LOG, ON_DOCKER
 from tests.docker.site import Site
 
 from ci.cli.progress import StartProgress
@@ -85,6 +85,31 @@ def test_everything_is_bound_to_this_machine_alone(site: Site) -> None:
         ports = site.inspect(name)["NetworkSettings"]["Ports"] or {}
         hosts = {one["HostIp"] for bound in ports.values() for one in bound or []}
         assert hosts <= {"127.0.0.1"}
+
+
+@ON_DOCKER
+def test_the_first_start_leaves_no_fatal_line_in_the_databases_log(site: Site) -> None:
+    log = (site.checkout.parent / FIRST_LOG).read_text()
+    assert "database system is ready to accept connections" in log
+    assert "FATAL" not in log
+
+
+@ON_DOCKER
+def test_the_image_holds_no_database_server_and_names_the_engine(site: Site) -> None:
+    assert "embedded" not in site.worker("pip", "list").stdout
+    command = site.worker("printenv", "ETL_COMMAND").stdout
+    assert command == "./etl --engine docker\n"
+
+
+@ON_DOCKER
+def test_a_stopped_database_is_reported_and_stays_stopped(site: Site) -> None:
+    site.docker("stop", "BioCirV_ETL_db")
+    try:
+        assert "no response" in site.task("check-db-health", code=1).stderr
+        assert site.inspect("db")["State"]["Status"] == "exited"
+    finally:
+        site.task("start-services")
+    assert "accepting connections" in site.task("check-db-health").stdout
 
 
 @ON_DOCKER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import re
 import shutil
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from tests.docker.conftest import ON_DOCKER
 from tests.docker.site import Site, copy_checkout
+
+from ci.host.home import Home
 
 pytestmark = pytest.mark.timeout(900)  # a first stack builds its image
 
@@ -22,7 +25,7 @@ SLOW = """\
 FROM {image}
 ENTRYPOINT ["sh", "-c", "sleep 3; exec docker-entrypoint.sh \\"$@\\"", "slow"]
 """
-OTHER_DATABASE = "postgresql+asyncpg://biocirv_user@db:5432/prefect_other"
+OTHER_DATABASE = "postgresql+asyncpg://renamed@db:5432/prefect_other"
 # A package that no lock of ours names.
 NEW_PACKAGE = "cowsay"
 
@@ -65,6 +68,7 @@ def test_a_changed_env_file_is_inside_after_the_named_task_alone(site: Site) -> 
     credentials = site.checkout.parent / "credentials.json"
     credentials.write_text('{"canary": 1}')
     undo = site.set_variables(
+        POSTGRES_USER="renamed",
         POSTGRES_PASSWORD='can\'ary$HOME"x"#1',
         POSTGRES_PORT="55433",
         PREFECT_SERVER_API_HOST="127.0.0.2",
@@ -86,6 +90,7 @@ def test_a_changed_env_file_is_inside_after_the_named_task_alone(site: Site) -> 
         assert seen["USDA_NASS_API_KEY"] == "key-canary"
         assert seen["PREFECT_API_URL"] == "http://prefect-server:4200/api"
         assert seen["PREFECT_UI_URL"] == "http://127.0.0.2:54200"
+        assert "renamed:" in seen["DATABASE_URL"]
         assert "@db:5432/biocirv_db" in seen["DATABASE_URL"]
         inside = site.worker("cat", seen["CREDENTIALS_PATH"]).stdout
         assert inside == credentials.read_text()
@@ -158,7 +163,9 @@ def test_a_service_that_cannot_start_fails_at_once_with_its_log(site: Site) -> N
 def test_a_new_dependency_is_inside_after_rebuild_and_start(site: Site) -> None:
     before = layers(site)
     (site.checkout / "src" / "etl" / "changed.py").write_text('"""Changed."""\n')
-    site.task("rebuild-services")
+    built = site.task("rebuild-services").stderr
+    assert re.search(r"image built in [\d.]+ s, [\d,]+ MB", built)
+    assert len(built.splitlines()) < 10
     *reused, code = layers(site)
     assert reused == before[:-1]
     assert code != before[-1]
@@ -180,6 +187,7 @@ def test_a_new_dependency_is_inside_after_rebuild_and_start(site: Site) -> None:
         container = site.inspect("prefect-worker")["Id"]
         site.task("rebuild-services")
         site.task("start-services")
+        assert len(images(site)) == 1  # the one before has no container any more
         assert site.inspect("prefect-worker")["Id"] != container
         site.worker("python", "-c", f"import {NEW_PACKAGE}")
         site.task("restart-services")
@@ -223,6 +231,13 @@ def test_no_layer_of_the_image_holds_a_secret(site: Site) -> None:
 def image(site: Site) -> str:
     """Return the name of the pipeline's image."""
     return str(site.inspect("prefect-worker")["Config"]["Image"])
+
+
+def images(site: Site) -> list[str]:
+    """Return the images that this checkout has built and not removed."""
+    key = Home(site.checkout / ".etl").key
+    label = f"label=biocirv-etl.home={key}"
+    return site.docker("images", "--quiet", "--filter", label).split()
 
 
 def layers(site: Site) -> list[str]:

@@ -156,7 +156,7 @@ def call(invocation: Invocation, program: Program) -> Result:
 
     verb, name = invocation.verb, invocation.engine or engines.default_engine()
     home = find_home(CHECKOUT, os.environ)
-    progress = StartProgress(quiet=invocation.json)
+    progress = StartProgress(quiet=invocation.json, verbose=invocation.debug)
     if verb.announces:
         path = " ".join(invocation.path)
         progress.say(f"etl {path}: {name} engine, state in {home.root}")

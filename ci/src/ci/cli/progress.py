@@ -25,8 +25,14 @@ REDRAWS_PER_S = 12
 class StartProgress:
     """Prints to standard error; use as a context manager around the waiting."""
 
-    def __init__(self, stream: TextIO = sys.stderr, *, quiet: bool = False) -> None:
-        self._stream, self.quiet = stream, quiet
+    def __init__(
+        self,
+        stream: TextIO = sys.stderr,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self._stream, self.quiet, self.verbose = stream, quiet, verbose
         self._begun = time.monotonic()
         self._units: dict[str, dict[str, Any]] = {}
         self._started: dict[str, float] = {}

@@ -234,9 +234,11 @@ def health(args: Options, ctx: Context) -> Result:
     """Ask whether the database accepts connections; fail when the stack is down."""
     if not ctx.engine.status().running:
         raise UnitFailed("no response: the stack is not up", "./etl up")
-    with ctx.engine.hold(["check-db-health"], ctx.progress) as session:
+    with ctx.engine.hold([], ctx.progress) as session:  # asks only, starts nothing
         code, said = session.run_job("check-db-health", [], capture=True)
-    return Result({"said": said.strip()}, tuple(said.splitlines()), code)
+    if code:
+        raise UnitFailed(said.strip() or "no response", "./etl up")
+    return Result({"said": said.strip()}, tuple(said.splitlines()))
 
 
 def rebuild(args: Options, ctx: Context) -> Result:

@@ -75,6 +75,7 @@ class DockerEngine:
                 progress, lambda one: one.start(list(one.place.stack.services))
             )
             self.folder.kept.touch()
+            self.image.remove_old()
         return self.status()
 
     def bring_up(

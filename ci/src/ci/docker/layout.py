@@ -20,6 +20,7 @@ from ci.stack.services import describe
 from ci.stack.settings import POSTGRES_PORT, PREFECT_PORT, StackSettings
 
 CONTAINER_PREFIX = "BioCirV_ETL_"
+COMMAND = "./etl --engine docker"
 CREDENTIALS = "/run/credentials.json"  # where processes inside find the user's file
 
 
@@ -43,6 +44,11 @@ class Folder:
     def build_file(self) -> Path:
         """How the image is built; apart, because no service is needed for it."""
         return self.root / "build.yaml"
+
+    @property
+    def build_log(self) -> Path:
+        """Everything that the builder printed last time."""
+        return self.root / "build.log"
 
     @property
     def ports_file(self) -> Path:
@@ -112,6 +118,7 @@ def settle(
         password=password_of(folder.home, settings),
         browser_api_url=api,
         api_login=login,
+        command=COMMAND,
     )
     return DockerLayout(
         folder=folder,

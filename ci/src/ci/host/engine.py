@@ -38,6 +38,7 @@ class Reporter(Protocol):
     """Shows a person how far a start is; the command line implements it."""
 
     quiet: bool
+    verbose: bool  # show the output of other programs in full
 
     def __enter__(self) -> Self:
         """Begin to show units."""

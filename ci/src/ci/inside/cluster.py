@@ -22,7 +22,7 @@ def ensure_sql(cluster: Cluster) -> str:
             "\\getenv password PGPASSWORD",
             "SET log_statement = 'none';",
             unless("pg_roles", "rolname", role, f"CREATE ROLE {role} LOGIN"),
-            f"ALTER ROLE {role} PASSWORD :'password';",
+            f"ALTER ROLE {role} LOGIN PASSWORD :'password';",
             *(
                 f"GRANT SET ON PARAMETER {setting} TO {role};"
                 for setting in cluster.may_set
@@ -31,8 +31,33 @@ def ensure_sql(cluster: Cluster) -> str:
                 unless("pg_database", "datname", name, create(name, role))
                 for name in cluster.databases
             ),
+            *(owner_of(name) for name in cluster.databases),
+            *(line for name in cluster.databases for line in hand_over(name, role)),
             "",
         ]
+    )
+
+
+def owner_of(database: str) -> str:
+    """Return the query that keeps a database's owner in a variable of psql."""
+    return (
+        f"SELECT pg_get_userbyid(datdba) AS owner_{database} "  # noqa: S608
+        f"FROM pg_database WHERE datname = '{database}' \\gset"
+    )
+
+
+def hand_over(database: str, role: str) -> tuple[str, ...]:
+    """Return the lines that give a database of a former role to the present one.
+
+    After POSTGRES_USER has changed. Owners are read before the first REASSIGN, which
+    changes those of the other databases too. The former role cannot log in any more.
+    """
+    owner = f":'owner_{database}'"
+    former = f"WHERE {owner} NOT IN ('{role}', 'postgres') \\gexec"
+    return (
+        f"\\connect {database}",
+        f"SELECT format('REASSIGN OWNED BY %I TO {role}', {owner}) {former}",
+        f"SELECT format('ALTER ROLE %I NOLOGIN', {owner}) {former}",
     )
 
 

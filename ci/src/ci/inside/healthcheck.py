@@ -30,18 +30,21 @@ from urllib.parse import urlsplit
 from ci.stack.model import HttpProbe, Probe, Service, SqlProbe
 
 ANSWER_WITHIN_S = 5.0
+CLUSTER_READY = "/tmp/cluster-ready"  # noqa: S108  # made by ensure-cluster.sh
 PROGRAM = ("python", "-m", "ci.inside.healthcheck")
 
 
 def command(probe: Probe) -> tuple[str, ...]:
     """Return the command that exits with 0 when the service is ready.
 
-    A service asks itself over the loopback: its own name need not resolve inside it.
-    TCP, not the socket: the server that the image starts to initialise listens on that.
+    A service asks itself over the loopback: its own name need not resolve inside it. A
+    database is asked once ensure-cluster.sh has made the role that asks: a connection
+    before that would leave a FATAL line in its log.
     """
     if isinstance(probe, SqlProbe):
         query = ("--no-psqlrc", "--quiet", "--command", "SELECT 1")
-        return ("psql", "--host", "127.0.0.1", "--dbname", probe.database, *query)
+        psql = ("psql", "--host", "127.0.0.1", "--dbname", probe.database, *query)
+        return ("sh", "-c", f'test -e {CLUSTER_READY} && exec "$@"', "sh", *psql)
     if isinstance(probe, HttpProbe):
         parts = urlsplit(probe.url)
         own = parts._replace(netloc=f"127.0.0.1:{parts.port or 80}")

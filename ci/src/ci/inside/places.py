@@ -1,4 +1,4 @@
-"""Where things are inside a container of the stack, whoever runs the containers.
+"""Where things are inside a container of the stack, with Docker and with Dagger.
 
 Standard library only. The image (Dockerfile) makes these folders and this user.
 """
@@ -25,6 +25,7 @@ def endpoints(
     browser_api_url: str,
     api_login: str | None = None,
     database_port: int = DATABASE_PORT,
+    command: str = "./etl",
 ) -> Endpoints:
     """Return where the stack's containers meet each other.
 
@@ -44,4 +45,5 @@ def endpoints(
         prefect_home=PREFECT_HOME,
         password=password,
         api_login=api_login,
+        command=command,
     )

@@ -179,6 +179,7 @@ class Endpoints:
     prefect_home: str
     password: str | None = field(default=None, repr=False)
     api_login: str | None = field(default=None, repr=False)
+    command: str = "./etl"  # what starts a command line of this engine
 
     @property
     def api_url(self) -> str:

@@ -77,6 +77,7 @@ def pipeline_environment(settings: StackSettings, at: Endpoints) -> dict[str, st
     return {
         "DATABASE_URL": database_url,
         "ETL_RAW_DIR": at.raw_dir,
+        "ETL_COMMAND": at.command,  # messages name it in their hints
         "PREFECT_WORK_POOL_NAME": settings.prefect_work_pool_name,
         "PREFECT_UI_URL": at.browser_api_url.removesuffix("/api"),
     } | prefect_client(settings, at)
