@@ -40,11 +40,12 @@ from ci.stack.model import Cluster, Service, SqlProbe, Stack
 from etl.extract.raw_store import RawStore
 from etl.ledger.receipt import SourceReceipt
 from etl.ledger.runs import close_run, open_run
+from etl.load.lookups import read_lookups
 from etl.readers.read import read_batches
 from etl.run.load_source import load_source
 from etl.specs.registry import SOURCES
 from etl.transform.tables import find_transform
-from etl.validate.rules import judge
+from etl.validate.judge import judge, lookups_of
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 CALIFORNIA = CHECKOUT.parent / "shared/data/nass_california.tsv.gz"
@@ -56,7 +57,8 @@ FROM out_nass__values
 """
 EMPTY = """
 TRUNCATE core_nass__value, core_nass__value_history, core_nass__series,
-         core_nass__location, core_nass__period, ledger_cursor
+         core_nass__location, core_nass__period, core_nass__series_history,
+         core_nass__location_history, core_nass__period_history, ledger_cursor
 """
 
 
@@ -155,14 +157,16 @@ class Bench:
 
     def phases(self) -> dict[str, float]:
         """Time the steps before the database by themselves."""
-        spec, keys = SOURCES["nass"], {}
+        spec = SOURCES["nass"]
         with self.engine.connect() as connection:
-            places = connection.execute(text("SELECT geoid FROM core_geography__place"))
-            keys["core_geography__place", "geoid"] = frozenset(places.scalars())
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            with driver.cursor() as cursor:
+                lookups = read_lookups(cursor, lookups_of(spec))
         started = time.perf_counter()
         batches = list(read_batches(spec, self.file, name=self.file.name))
         read = time.perf_counter()
-        judged = [judge(spec, batch, keys) for batch in batches]
+        judged = [judge(spec, batch, lookups) for batch in batches]
         validated = time.perf_counter()
         for batch in judged:
             find_transform(spec)(batch.good)

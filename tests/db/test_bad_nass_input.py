@@ -186,7 +186,9 @@ ERRORS: dict[str, tuple[Edit, str, str]] = {
         "exceeds limit=50000",
     ),
     "other states only": (
-        lambda table: table.text().replace("\t06\t06\t", "\t41\t41\t"),
+        lambda table: table.text().replace(
+            "\t06\t06\tCA\tCALIFORNIA\t", "\t41\t41\tOR\tOREGON\t"
+        ),
         "DATA",
         "none of its 238 rows is in scope",
     ),

@@ -66,26 +66,6 @@ def test_cv_is_kept_with_its_codes(lab: Any, table: Any) -> None:
     ) == [(Decimal("12.3"), None), (None, "(H)"), (None, None)]
 
 
-def test_every_identifying_column_is_part_of_the_key(lab: Any, table: Any) -> None:
-    """The figures differ in one column only, and none replaces another."""
-    columns = [c for c in table.header if c not in ("VALUE", "CV_%", "LOAD_TIME")]
-    base = table.rows[0]
-    variants = []
-    for column in columns:
-        row = list(base)
-        row[table.header.index(column)] = {
-            "STATE_FIPS_CODE": "06",
-            "COUNTY_CODE": "001",
-            "YEAR": "1999",
-            "AGG_LEVEL_DESC": "AGRICULTURAL DISTRICT",
-        }.get(column, "OTHER")
-        variants.append(row)
-    table.rows = [base, *(row for row in variants if row != base)]
-    receipt = lab.nass(table.text())
-    assert receipt.counts.rejected == 0
-    assert lab.one("SELECT count(*) FROM out_nass__values") == len(table.rows)
-
-
 def test_revised_value_updates_and_leaves_its_history(lab: Any, table: Any) -> None:
     lab.nass(table.text())
     for line in range(2, 12):
@@ -176,15 +156,20 @@ def test_form_of_the_file_does_not_matter(lab: Any, table: Any, form: str) -> No
 
 def test_other_states_are_counted_and_passed_over(lab: Any, table: Any) -> None:
     for line in (2, 3, 4):
-        table.set(line, "STATE_FIPS_CODE", "41")
+        table.set(line, "STATE_FIPS_CODE", "41").set(line, "STATE_ALPHA", "OR")
+        table.set(line, "STATE_NAME", "OREGON")
+    table.set(5, "STATE_ALPHA", "US").set(5, "STATE_NAME", "US TOTAL")
+    table.set(6, "STATE_FIPS_CODE", "98").set(6, "AGG_LEVEL_DESC", "STATE")
+    table.set(6, "STATE_ALPHA", "OT").set(6, "STATE_NAME", "OTHER STATES")
     table.set(5, "STATE_FIPS_CODE", "99").set(5, "AGG_LEVEL_DESC", "NATIONAL")
     receipt = lab.nass(table.text())
-    assert receipt.counts.out_of_scope == 4
-    assert (receipt.counts.read, receipt.counts.rejected) == (234, 0)
+    assert receipt.counts.out_of_scope == 5
+    assert (receipt.counts.read, receipt.counts.rejected) == (233, 0)
 
 
 def test_combined_counties_and_districts(lab: Any, table: Any) -> None:
     table.set(2, "AGG_LEVEL_DESC", "AGRICULTURAL DISTRICT").set(2, "COUNTY_CODE", "")
+    table.set(2, "ASD_CODE", "40")
     lab.nass(table.text())
     assert lab.one("SELECT geoid FROM out_nass__values WHERE raw_line = 2") is None
     combined = "SELECT count(*) FROM out_nass__values WHERE geoid = '06998'"

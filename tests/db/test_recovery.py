@@ -156,7 +156,7 @@ def test_session_killed_inside_a_statement(
     """Kill a load while it waits for a lock on the table that it writes."""
     lab.nass(table.text())
     before = lab.contents()
-    revised = lab.file(table.set(2, "VALUE", "1").set(3, "UNIT_DESC", "NEW").text())
+    revised = lab.file(table.set(2, "VALUE", "1").set(3, "SHORT_DESC", "NEW").text())
     run_id = open_run(lab)
     fragile = create_engine(lab.engine.url)
     with server.owner() as owner, lab.engine.connect() as other:

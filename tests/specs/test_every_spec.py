@@ -14,7 +14,7 @@ from etl.ledger.runs import close_run, open_run
 from etl.models.registry import metadata
 from etl.run.load_source import load_source
 from etl.specs.registry import SOURCES, dependencies, load_order
-from etl.specs.rules import Reference
+from etl.specs.rules import Named, Reference
 from etl.specs.spec import SourceSpec
 from etl.transform.tables import find_transform
 
@@ -65,22 +65,20 @@ def test_dimensions_come_before_the_facts(spec: SourceSpec) -> None:
 
 
 def test_names_are_distinct(spec: SourceSpec) -> None:
-    headers = [h.casefold() for c in spec.columns for h in (c.header, *c.also)]
-    assert len(set(headers)) == len(headers)
-    assert len({column.name for column in spec.columns}) == len(spec.columns)
+    for form in spec.forms:
+        headers = [h.casefold() for c in form.columns for h in (c.header, *c.also)]
+        assert len(set(headers)) == len(headers)
+        assert len({column.name for column in form.columns}) == len(form.columns)
 
 
 def test_rules_ask_about_columns_that_exist(spec: SourceSpec) -> None:
     names = {column.name for column in spec.columns}
     for rule in spec.rules:
-        asked = (
-            {*rule.columns, *rule.when}
-            if isinstance(rule, Reference)
-            else {rule.column}
-        )
-        assert asked <= names
-    for condition in spec.out_of_scope:
-        assert set(condition) <= names
+        columns = {rule.column} if not isinstance(rule, Reference) else set()
+        columns |= set(getattr(rule, "columns", ())) | set(getattr(rule, "when", ()))
+        assert columns <= names
+    for conditions in (*spec.out_of_scope, *spec.in_scope):
+        assert set(conditions) <= names
 
 
 def test_what_it_depends_on_is_loaded_before(spec: SourceSpec) -> None:
@@ -92,7 +90,7 @@ def test_what_it_depends_on_is_loaded_before(spec: SourceSpec) -> None:
 def test_rules_refer_to_sources_it_depends_on(spec: SourceSpec) -> None:
     tables = {t.name for name in spec.depends_on for t in SOURCES[name].tables}
     for rule in spec.rules:
-        if isinstance(rule, Reference):
+        if isinstance(rule, (Reference, Named)):
             assert rule.table in tables
 
 

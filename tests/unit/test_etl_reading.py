@@ -12,16 +12,17 @@ import pytest
 from etl.errors import DataError
 from etl.readers.read import quote_lines, read_batches
 from etl.rejects import LINE
-from etl.specs.spec import Column, SourceSpec, TableSpec
+from etl.specs.forms import Column, Delimited, InputForm
+from etl.specs.spec import SourceSpec, TableSpec
 
 FACTS = TableSpec(name="t", kind="facts", key=("a",), columns=("b", "c"))
+COLUMNS = (Column("a", "A"), Column("b", "B"), Column("c", "C", also=("Third",)))
 SPEC = SourceSpec(
     name="letters",
     title="Letters",
     licence="none",
     citation="none",
-    delimiter="\t",
-    columns=(Column("a", "A"), Column("b", "B"), Column("c", "C", also=("Third",))),
+    forms=(InputForm("letters", Delimited("\t"), COLUMNS),),
     tables=(FACTS,),
     transform="none",
     sample="none",

@@ -13,7 +13,8 @@ from etl.readers.batch import Batch
 from etl.rejects import no_rejects
 from etl.specs.nass import FLAGS, SPEC
 from etl.specs.rules import Number, Year
-from etl.validate.rules import faults_of, judge
+from etl.validate.judge import judge, lookups_of
+from etl.validate.rules import faults_of
 
 NUMBER = Number("value", FLAGS, low=-1e15, high=1e15)
 
@@ -50,8 +51,9 @@ def test_a_separator_in_a_wrong_place_is_no_number(seed: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["1,23", ",123", "1,234,", "1..2", "1.", "--1", "+1", "1e5", "0x1F", "NaN", "inf",
-     "١٢٣", "１２", "1 234", "1\u00a0234", "12 acres", "-", ".", "1,234.5,6", "½"],
+    ["1,23", "0,123", ",123", "1,234,", "1..2", "1.", "--1", "+1", "1e5", "0x1F",
+     "NaN", "inf", "١٢٣", "１２", "1 234",
+      "1\u00a0234", "12 acres", "-", ".", "1,234.5,6", "½"],
 )  # fmt: skip
 def test_no_number(text: str) -> None:
     assert faults(NUMBER, text) == ["not_a_number"]
@@ -85,8 +87,9 @@ def test_years() -> None:
 def test_a_row_is_rejected_once_under_the_first_rule_it_breaks() -> None:
     row = {column.name: "x" for column in SPEC.columns} | {"raw_line": 2}
     row |= {"agg_level": "COUNTY", "state_fips": "06", "commodity": ""}
+    row["source"] = "SURVEY"
     batch = Batch(pl.DataFrame([row]), no_rejects())
-    judged = judge(SPEC, batch, {("core_geography__place", "geoid"): frozenset()})
+    judged = judge(SPEC, batch, {lookup: {} for lookup in lookups_of(SPEC)})
     assert judged.read == len(judged.rejects) == 1
     assert judged.rejects["rule"].item() == "blank"
     assert judged.rejects["column_name"].item() == "commodity"

@@ -1,19 +1,12 @@
-"""Checks over a whole load: what was expected, and what was seen."""
+"""Checks over a whole load: expected counts against those in the stage and tables."""
 
 from __future__ import annotations
 
 from psycopg import sql
 
 from etl.counts import Check, equal
-from etl.load.stage import Cursor, names, stage_name
+from etl.load.stage import Cursor, count, names, stage_name
 from etl.specs.spec import Parent, SourceSpec, TableSpec
-
-
-def count(cursor: Cursor, query: sql.Composed) -> int:
-    """Return the number that a query gives."""
-    row = cursor.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def count_rows(cursor: Cursor, table: str) -> int:
@@ -65,9 +58,9 @@ def _orphans(cursor: Cursor, table: TableSpec, parent: Parent) -> Check:
 
 
 def check_dimension(cursor: Cursor, table: TableSpec) -> Check:
-    """Expect that stored rows say what the staged rows of the same id say.
+    """Expect that stored rows have the identity of the staged rows of the same id.
 
-    They differ only if two contents had one id, or if somebody edited a stored row.
+    They differ only if two identities had one id, or if a stored row was edited.
     """
     query = sql.SQL(
         "SELECT count(*) FROM {stage} AS s JOIN {target} AS t USING ({key}) "
@@ -76,8 +69,8 @@ def check_dimension(cursor: Cursor, table: TableSpec) -> Check:
         stage=stage_name(table.name),
         target=sql.Identifier(table.name),
         key=names(table.key),
-        staged=names(table.columns, of="s"),
-        stored=names(table.columns, of="t"),
+        staged=names(table.identity, of="s"),
+        stored=names(table.identity, of="t"),
     )
     name = f"stored rows of {table.name} agree with the input"
     return equal(name, expected=0, seen=count(cursor, query))

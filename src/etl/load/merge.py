@@ -1,4 +1,4 @@
-"""Moves staged rows into their table: one statement, touching only what changed."""
+"""Merges staged facts into their table, in one statement that writes only changes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from uuid import UUID
 from psycopg import sql
 
 from etl.counts import Merged
+from etl.load.retract import retract
 from etl.load.stage import Cursor, names, stage_name, staged_columns
-from etl.specs.spec import CompleteWithin, TableSpec
-
-INSERT_DIMENSION = """
-INSERT INTO {target} ({columns})
-SELECT DISTINCT ON ({key}) {columns} FROM {stage} AS s
-WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE ({stored_key}) = ({staged_key}))
-"""
+from etl.specs.spec import TableSpec
 
 MERGE = """
 MERGE INTO {target} AS t USING {stage} AS s ON ({stored_key}) = ({staged_key})
@@ -25,22 +20,12 @@ WHEN MATCHED AND ({stored}) IS DISTINCT FROM ({staged}) THEN
 WHEN NOT MATCHED THEN
     INSERT ({columns}, load_run_id, raw_file_id)
     VALUES ({all_incoming}, {run_id}, {raw_file_id})
-{retract}
 RETURNING merge_action() AS action, old.*
 """
 
-RETRACT = "WHEN NOT MATCHED BY SOURCE AND {within} THEN DELETE"
-
-WITHIN = """t.{column} IN (
-    SELECT d.{key} FROM {dimension} AS d
-    WHERE ({shared}) IN (SELECT {shared} FROM {stage})
-)"""
-
 KEEP_HISTORY = """, history AS (
     INSERT INTO {history} ({columns}, change, replaced_by_run_id)
-    SELECT {columns},
-           CASE action WHEN 'DELETE' THEN 'retracted' ELSE 'updated' END, {run_id}
-    FROM merged WHERE action <> 'INSERT'
+    SELECT {columns}, 'updated', {run_id} FROM merged WHERE action = 'UPDATE'
 )"""
 
 COUNT_ACTIONS = """
@@ -56,32 +41,6 @@ class Origin:
     raw_file_id: int
 
 
-def insert_dimension(cursor: Cursor, table: TableSpec) -> Merged:
-    """Insert the staged dimension rows that are not there yet.
-
-    A batch stages its own dimension rows, so one id may be staged several times.
-    """
-    columns = staged_columns(table)
-    cursor.execute(
-        sql.SQL(INSERT_DIMENSION).format(
-            target=sql.Identifier(table.name),
-            stage=stage_name(table.name),
-            columns=names(columns),
-            key=names(table.key),
-            stored_key=names(table.key, of="t"),
-            staged_key=names(table.key, of="s"),
-        )
-    )
-    inserted = cursor.rowcount
-    staged = cursor.execute(
-        sql.SQL("SELECT count(DISTINCT ({key})) FROM {stage}").format(
-            key=names(table.key), stage=stage_name(table.name)
-        )
-    ).fetchone()
-    assert staged is not None
-    return Merged(inserted=inserted, unchanged=staged[0] - inserted)
-
-
 def merge_facts(
     cursor: Cursor, table: TableSpec, origin: Origin, *, staged: int, complete: bool
 ) -> Merged:
@@ -93,16 +52,20 @@ def merge_facts(
         staged: How many rows the stage holds; what is neither inserted nor updated
             of them was there already.
         complete: Facts within the input's reach that it lacks are retracted.
+
+    Raises:
+        DataError: Rows of another table refer to a fact that would be retracted.
     """
     statement = sql.SQL(COUNT_ACTIONS).format(
-        merge=_merge(table, origin, complete=complete), history=_history(table, origin)
+        merge=_merge(table, origin), history=_history(table, origin)
     )
     done: dict[str, int] = dict(cursor.execute(statement).fetchall())
     inserted, updated = done.get("INSERT", 0), done.get("UPDATE", 0)
-    return Merged(inserted, updated, staged - inserted - updated, done.get("DELETE", 0))
+    retracted = retract(cursor, table, origin.run_id) if complete else 0
+    return Merged(inserted, updated, staged - inserted - updated, retracted)
 
 
-def _merge(table: TableSpec, origin: Origin, *, complete: bool) -> sql.Composed:
+def _merge(table: TableSpec, origin: Origin) -> sql.Composed:
     columns = staged_columns(table)
     changing = tuple(c for c in columns if c not in table.key)
     return sql.SQL(MERGE).format(
@@ -118,25 +81,6 @@ def _merge(table: TableSpec, origin: Origin, *, complete: bool) -> sql.Composed:
         all_incoming=names(columns, of="s"),
         run_id=sql.Literal(origin.run_id),
         raw_file_id=sql.Literal(origin.raw_file_id),
-        retract=_retract(table) if complete else sql.SQL(""),
-    )
-
-
-def _retract(table: TableSpec) -> sql.Composed:
-    """Delete what a complete input lacks within its reach."""
-    within = [_within(reach) for reach in table.complete_within]
-    return sql.SQL(RETRACT).format(
-        within=sql.SQL(" AND ").join(within) if within else sql.SQL("true")
-    )
-
-
-def _within(reach: CompleteWithin) -> sql.Composed:
-    return sql.SQL(WITHIN).format(
-        column=sql.Identifier(reach.column),
-        key=sql.Identifier(reach.key),
-        dimension=sql.Identifier(reach.table),
-        shared=names(reach.shared),
-        stage=stage_name(reach.table),
     )
 
 

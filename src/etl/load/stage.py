@@ -1,6 +1,6 @@
 """The stage: one temporary table per target, filled by COPY.
 
-Temporary tables are unlogged, seen by nobody else, and leave nothing after a crash.
+Temporary tables are unlogged, invisible to others, and leave nothing after a crash.
 Their columns have the types of their targets, so what does not fit fails here.
 """
 
@@ -12,6 +12,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from etl.rejects import LINE
 from etl.specs.spec import TableSpec
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
@@ -32,21 +33,28 @@ def names(columns: tuple[str, ...], *, of: str | None = None) -> sql.Composed:
     return sql.SQL(", ").join(parts)
 
 
+def count(cursor: Cursor, query: sql.Composed) -> int:
+    """Return the number that a query gives."""
+    row = cursor.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def staged_columns(table: TableSpec) -> tuple[str, ...]:
-    """Return what a stage holds; facts also have the line that they came from."""
-    line = ("raw_line",) if table.kind == "facts" else ()
-    return (*table.key, *table.columns, *line)
+    """Return the columns of a stage: the table's, and the line they came from."""
+    return (*table.key, *table.columns, LINE)
 
 
 def create_stage(cursor: Cursor, table: TableSpec) -> None:
-    """Make an empty stage that goes at the end of the transaction."""
+    """Make an empty stage that is dropped at the end of the transaction."""
     cursor.execute(
         sql.SQL(
             "CREATE TEMP TABLE {stage} ON COMMIT DROP AS "
-            "SELECT {columns} FROM {target} WITH NO DATA"
+            "SELECT {columns}, 0::bigint AS {line} FROM {target} WITH NO DATA"
         ).format(
             stage=stage_name(table.name),
-            columns=names(staged_columns(table)),
+            columns=names((*table.key, *table.columns)),
+            line=sql.Identifier(LINE),
             target=sql.Identifier(table.name),
         )
     )

@@ -1,73 +1,32 @@
-"""Reads delimited text into frames; a line that is no row becomes a reject.
+"""Reads delimited text without quotes into frames; a line that is no row is a reject.
 
-Nearly every chunk is clean, and then one parse of its bytes is all. Only a chunk with
-something wrong in it is looked at line by line, to find out which lines are to blame;
-the others are parsed as if those were not there.
+Nearly every chunk is clean, and then a single parse of its bytes is enough. Only a
+chunk with a fault is examined line by line, to find out which lines have it; the others
+are parsed without those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
-from etl.errors import DataError
-from etl.readers.batch import Batch
-from etl.readers.chunks import CHUNK_BYTES, Chunk, read_chunks
-from etl.readers.header import match_columns
+from etl.readers.batch import SHOWN_CHARACTERS, Batch
+from etl.readers.chunks import Chunk
+from etl.readers.header import Layout
+from etl.readers.normalise import normalise
 from etl.rejects import LINE, Reject, as_rejects, no_rejects
-from etl.specs.spec import SourceSpec
-
-BOM = b"\xef\xbb\xbf"
-SHOWN_CHARACTERS = 200
+from etl.specs.forms import Delimited
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The columns of a file, in its order, by our names."""
-
-    columns: list[str]
-    delimiter: str
-
-
-def read_delimited(
-    spec: SourceSpec, path: Path, *, name: str, chunk_bytes: int = CHUNK_BYTES
-) -> Iterator[Batch]:
-    """Yield the rows of a delimited text file.
-
-    Raises:
-        DataError: It is empty, or no text.
-        SourceChanged: Its columns are not those of the spec.
-    """
-    layout: Layout | None = None
-    for chunk in read_chunks(path, name=name, size=chunk_bytes):
-        if layout is None:
-            header, _, rest = chunk.data.partition(b"\n")
-            layout = Layout(_columns(spec, header, name=name), spec.delimiter)
-            chunk = Chunk(rest, chunk.first_line + 1)
+def read_unquoted(layout: Layout, chunks: Iterator[Chunk]) -> Iterator[Batch]:
+    """Yield the rows of the lines after the header."""
+    for chunk in chunks:
         if chunk.data:
-            yield read_chunk(layout, chunk)
-    if layout is None:
-        raise DataError(f"{name}: the file is empty", "get the file again")
+            yield _read_chunk(layout, chunk)
 
 
-def _columns(spec: SourceSpec, header: bytes, *, name: str) -> list[str]:
-    """Return our names of the columns that the first line names."""
-    try:
-        text = header.removeprefix(BOM).decode().rstrip("\r")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise DataError(
-            f"{name}: its first line is no UTF-8 text; it starts with {header[:16]!r}",
-            "pass tab-separated text, that gzipped, or an API response in JSON",
-        )
-    return match_columns(spec, text.split(spec.delimiter), name=name)
-
-
-def read_chunk(layout: Layout, chunk: Chunk) -> Batch:
+def _read_chunk(layout: Layout, chunk: Chunk) -> Batch:
     """Return the rows of one chunk and rejects for the lines that are none."""
     data, rejects = chunk.data, no_rejects()
     if b"\r" in data:
@@ -83,6 +42,11 @@ def read_chunk(layout: Layout, chunk: Chunk) -> Batch:
     return Batch(rows.with_columns(numbers.alias(LINE)), rejects)
 
 
+def _delimiter(layout: Layout) -> str:
+    assert isinstance(layout.form.format, Delimited)
+    return layout.form.format.delimiter
+
+
 def _looks_clean(layout: Layout, data: bytes, lines: int) -> bool:
     """Whether no byte is NUL and there are as many delimiters as so many rows have.
 
@@ -90,7 +54,7 @@ def _looks_clean(layout: Layout, data: bytes, lines: int) -> bool:
     parser refuses the one with too many.
     """
     expected = (len(layout.columns) - 1) * lines
-    return b"\0" not in data and data.count(layout.delimiter.encode()) == expected
+    return b"\0" not in data and data.count(_delimiter(layout).encode()) == expected
 
 
 def _parse(layout: Layout, data: bytes) -> pl.DataFrame | None:
@@ -103,26 +67,14 @@ def _parse(layout: Layout, data: bytes) -> pl.DataFrame | None:
         rows = pl.read_csv(
             data,
             has_header=False,
-            separator=layout.delimiter,
+            separator=_delimiter(layout),
             quote_char=None,
             schema=schema,
             empty_string_is_null=False,
         )
     except (UnicodeDecodeError, pl.exceptions.PolarsError):
         return None
-    return without_padding(rows)
-
-
-def without_padding(rows: pl.DataFrame) -> pl.DataFrame:
-    """Strip blanks around fields in the columns that have any: looking is cheaper."""
-    padded = rows.select(
-        (pl.all().str.starts_with(" ") | pl.all().str.ends_with(" ")).any()
-    ).row(0, named=True)
-    return rows.with_columns(
-        pl.col(column).str.strip_chars(" ")
-        for column, is_padded in padded.items()
-        if is_padded
-    )
+    return normalise(layout.form, rows)
 
 
 def _separate(
@@ -135,7 +87,7 @@ def _separate(
     for number, line in enumerate(data.split(b"\n"), first_line):
         if not line.strip(b" \r"):
             continue
-        fault = _fault(layout, line)
+        fault = fault_of_text(line) or _fault_of_fields(layout, line)
         if fault is None:
             good.append(line)
             numbers.append(number)
@@ -145,8 +97,8 @@ def _separate(
     return b"\n".join(good), pl.Series(numbers, dtype=pl.Int64), as_rejects(rejects)
 
 
-def _fault(layout: Layout, line: bytes) -> tuple[str, str] | None:
-    """Return the rule that a line breaks, and why; None if it is a row."""
+def fault_of_text(line: bytes) -> tuple[str, str] | None:
+    """Return the rule that bytes break which are no text, and why."""
     if b"\0" in line:
         return "nul_byte", f"has a NUL byte at position {line.index(0) + 1}"
     try:
@@ -154,7 +106,17 @@ def _fault(layout: Layout, line: bytes) -> tuple[str, str] | None:
     except UnicodeDecodeError as error:
         bad = line[error.start]
         return "not_utf8", f"has byte 0x{bad:02X} at position {error.start + 1}"
-    seen, wanted = line.count(layout.delimiter.encode()) + 1, len(layout.columns)
+    return None
+
+
+def _fault_of_fields(layout: Layout, line: bytes) -> tuple[str, str] | None:
+    seen = line.count(_delimiter(layout).encode()) + 1
+    return fault_of_count(layout, seen)
+
+
+def fault_of_count(layout: Layout, seen: int) -> tuple[str, str] | None:
+    """Return the rule that a line breaks which has so many fields, and why."""
+    wanted = len(layout.columns)
     if seen != wanted:
         return "wrong_number_of_fields", f"has {seen} fields, wants {wanted}"
     return None

@@ -17,8 +17,9 @@ from etl.ledger.receipt import SourceReceipt, read_source
 from etl.ledger.runs import require_open
 from etl.ledger.steps import StepKey, raw_file_id, write_failed, write_loaded
 from etl.load.checks import check_dimension, check_stage, count_rows
+from etl.load.dimensions import check_descriptions, merge_dimension
 from etl.load.foreign_keys import lock_parents, triggers_off
-from etl.load.merge import Origin, insert_dimension, merge_facts
+from etl.load.merge import Origin, merge_facts
 from etl.load.stage import WORK_MEM, Cursor
 from etl.locks import source_key
 from etl.progress import Progress
@@ -118,17 +119,20 @@ def _load_rows(
         stage_input(cursor, job, findings)
         lock_parents(cursor, job.spec)
         with triggers_off(cursor):
-            _insert_dimensions(cursor, job, findings)
+            _merge_dimensions(cursor, job, findings)
             merged, rows = _merge_facts(cursor, job, key, findings)
     write_loaded(connection, key, findings, findings.counts(merged))
     return rows
 
 
-def _insert_dimensions(cursor: Cursor, job: LoadRequest, findings: Findings) -> None:
-    """Insert dimension rows, then check every staged row against them."""
+def _merge_dimensions(cursor: Cursor, job: LoadRequest, findings: Findings) -> None:
+    """Bring dimensions up to date, then check every staged row against them."""
     dimensions = job.spec.tables[:-1]
     for table in dimensions:
-        findings.tables[table.name] = insert_dimension(cursor, table)
+        findings.checks += check_descriptions(cursor, table)
+        findings.tables[table.name] = merge_dimension(
+            cursor, table, job.spec.facts, job.run_id
+        )
     findings.checks += [
         *check_stage(cursor, job.spec, read=findings.read, rejected=findings.rejected),
         *(check_dimension(cursor, table) for table in dimensions),

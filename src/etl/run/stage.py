@@ -6,11 +6,10 @@ import logging
 from dataclasses import dataclass
 from uuid import UUID
 
-from psycopg import sql
-
 from etl.errors import DataError
 from etl.extract.raw_store import RawFile
-from etl.load.keys import take_out_repeated
+from etl.load.keys import take_out_unclear
+from etl.load.lookups import read_lookups
 from etl.load.stage import Cursor, analyze_keys, copy_rows, create_stage
 from etl.progress import Progress
 from etl.readers.read import quote_lines, read_batches
@@ -18,7 +17,7 @@ from etl.rejects import LINE
 from etl.run.findings import Findings
 from etl.specs.spec import SourceSpec
 from etl.transform.tables import find_transform
-from etl.validate.rules import Keys, judge, references
+from etl.validate.judge import judge, lookups_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def stage_input(cursor: Cursor, job: LoadRequest, findings: Findings) -> None:
     _stage_batches(cursor, job, findings)
     _refuse_empty(job, findings)
     analyze_keys(cursor, spec.facts)
-    findings.reject(take_out_repeated(cursor, spec.facts))
+    findings.reject(take_out_unclear(cursor, spec))
     lines = set(findings.rejects[LINE])
     findings.quotes = quote_lines(raw.path, lines, name=raw.name)
     _refuse_too_many_rejects(job, findings)
@@ -61,32 +60,17 @@ def stage_input(cursor: Cursor, job: LoadRequest, findings: Findings) -> None:
 
 def _stage_batches(cursor: Cursor, job: LoadRequest, findings: Findings) -> None:
     spec, raw = job.spec, job.raw
-    keys, to_tables = _reference_keys(cursor, spec), find_transform(spec)
+    lookups, to_tables = read_lookups(cursor, lookups_of(spec)), find_transform(spec)
     progress = Progress(logger, f"{spec.name}: staging {raw.name}")
     tables = {table.name: table for table in spec.tables}
     for batch in read_batches(spec, raw.path, name=raw.name):
-        judged = judge(spec, batch, keys)
+        judged = judge(spec, batch, lookups)
         findings.read += judged.read
         findings.out_of_scope += judged.out_of_scope
         findings.reject(judged.rejects)
         for name, rows in to_tables(judged.good).items():
             copy_rows(cursor, tables[name], rows)
         progress.advance(judged.read + judged.out_of_scope)
-
-
-def _reference_keys(cursor: Cursor, spec: SourceSpec) -> Keys:
-    """Read the keys that rules ask for; such tables are small."""
-    return {
-        (table, key): frozenset(
-            row[0]
-            for row in cursor.execute(
-                sql.SQL("SELECT {} FROM {}").format(
-                    sql.Identifier(key), sql.Identifier(table)
-                )
-            )
-        )
-        for table, key in references(spec)
-    }
 
 
 def _refuse_empty(job: LoadRequest, findings: Findings) -> None:

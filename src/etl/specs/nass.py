@@ -1,74 +1,23 @@
-"""Source `nass`: USDA NASS QuickStats, from a bulk file, an API response or the API."""
+"""Source `nass`: USDA NASS QuickStats, from a bulk file, the API or a web download."""
 
 from __future__ import annotations
 
-from etl.specs.rules import Number, OneOf, Reference, Required, Year
-from etl.specs.spec import (
-    ApiSpec,
-    Column,
-    CompleteWithin,
-    Parent,
-    SourceSpec,
-    TableSpec,
-)
+from collections.abc import Iterable
 
-SERIES = (
-    Column("source", "SOURCE_DESC", meaning="program: CENSUS or SURVEY"),
-    Column("sector", "SECTOR_DESC", meaning="CROPS, ANIMALS & PRODUCTS, …"),
-    Column(
-        "group_desc", "GROUP_DESC", meaning="group of commodities within the sector"
-    ),
-    Column("commodity", "COMMODITY_DESC", meaning="CORN, ALMONDS, …"),
-    Column("class_desc", "CLASS_DESC", meaning="variety, colour, …"),
-    Column("production_practice", "PRODN_PRACTICE_DESC", meaning="irrigated, …"),
-    Column("utilization_practice", "UTIL_PRACTICE_DESC", meaning="grain, silage, …"),
-    Column("statistic", "STATISTICCAT_DESC", meaning="what is measured"),
-    Column("unit", "UNIT_DESC", meaning="unit of value"),
-    Column("short_desc", "SHORT_DESC", meaning="the name NASS gives the series"),
-    Column("domain", "DOMAIN_DESC", meaning="by what figures are broken down"),
-    Column("domain_category", "DOMAINCAT_DESC", meaning="category within the domain"),
+from etl.specs.forms import Column
+from etl.specs.nass_forms import COMBINED_CODE, COMBINED_NAMES, FORMS, PERIOD, SERIES
+from etl.specs.nass_forms import LOCATION as LOCATION_COLUMNS
+from etl.specs.rules import (
+    Named,
+    Number,
+    OneOf,
+    Reference,
+    Required,
+    Rule,
+    Time,
+    Year,
 )
-LOCATION = (
-    Column("agg_level", "AGG_LEVEL_DESC", meaning="COUNTY, STATE, …"),
-    Column("state_ansi", "STATE_ANSI", meaning="ANSI code of the state"),
-    Column("state_fips", "STATE_FIPS_CODE", meaning="99 is the US, 98 other states"),
-    Column("state_alpha", "STATE_ALPHA", meaning="postal code of the state"),
-    Column("state_name", "STATE_NAME", meaning="name of the state"),
-    Column("asd_code", "ASD_CODE", meaning="agricultural statistics district"),
-    Column("asd_desc", "ASD_DESC", meaning="name of the district"),
-    Column(
-        "county_ansi", "COUNTY_ANSI", meaning="ANSI code of the county in its state"
-    ),
-    Column("county_code", "COUNTY_CODE", meaning="998 is other (combined) counties"),
-    Column("county_name", "COUNTY_NAME", meaning="name of the county"),
-    Column("region_desc", "REGION_DESC", meaning="region that is no state or county"),
-    Column("zip_5", "ZIP_5", meaning="postal code, five digits"),
-    Column("watershed_code", "WATERSHED_CODE", meaning="hydrologic unit code"),
-    Column("watershed_desc", "WATERSHED_DESC", meaning="name of the watershed"),
-    Column(
-        "congr_district_code", "CONGR_DISTRICT_CODE", meaning="congressional district"
-    ),
-    Column("country_code", "COUNTRY_CODE", meaning="US Census code of the country"),
-    Column("country_name", "COUNTRY_NAME", meaning="name of the country"),
-    Column("location_desc", "LOCATION_DESC", meaning="the whole location in words"),
-)
-PERIOD = (
-    Column("year", "YEAR", meaning="year of the value"),
-    Column("freq", "FREQ_DESC", meaning="ANNUAL, MONTHLY, WEEKLY, POINT IN TIME, …"),
-    Column("begin_code", "BEGIN_CODE", meaning="first month or week of the period"),
-    Column("end_code", "END_CODE", meaning="last month or week of the period"),
-    Column(
-        "reference_period",
-        "REFERENCE_PERIOD_DESC",
-        meaning="the period within the year in words",
-    ),
-    Column("week_ending", "WEEK_ENDING", meaning="last day of the week"),
-)
-FIGURE = (
-    Column("load_time", "LOAD_TIME", meaning="when NASS loaded it; no revision alone"),
-    Column("value", "VALUE", meaning="the figure in `unit`, or a code such as (D)"),
-    Column("cv_pct", "CV_%", also=("CV (%)",), meaning="in percent, or a code"),
-)
+from etl.specs.spec import ApiSpec, Parent, SourceSpec, TableSpec, Within
 
 FLAGS = frozenset({"(D)", "(Z)", "(NA)", "(S)", "(X)", "(H)", "(L)"})
 """(D) withheld, (Z) less than half the unit, (NA) not available, (S) insufficient
@@ -92,11 +41,180 @@ LEVELS_ABOVE_STATE = frozenset(
         "WATERSHED",
     }
 )
+LEVEL_CODES = {
+    "STATE": None,
+    "COUNTY": "county_code",
+    "AGRICULTURAL DISTRICT": "asd_code",
+    "ZIP CODE": "zip_5",
+    "CONGRESSIONAL DISTRICT": "congr_district_code",
+    "WATERSHED": "watershed_code",
+    "REGION : SUB-STATE": "region_desc",
+    "REGION : MULTI-STATE": "region_desc",
+    "AMERICAN INDIAN RESERVATION": "region_desc",
+}
+"""The levels of a state's figures, and the column that identifies a location there."""
+
+SERIES_IDENTITY = ("source", "short_desc", "domain", "domain_category")
+SHORT_DESC_PARTS = (
+    "commodity",
+    "class_desc",
+    "production_practice",
+    "utilization_practice",
+    "statistic",
+    "unit",
+)
+"""NASS makes SHORT_DESC of these six. Two combinations of them that give the same text
+would be two series under one key; no such case is known."""
+
+LOCATION_IDENTITY = ("location_key",)
+PERIOD_IDENTITY = ("year", "reference_period", "week_ending")
 
 
-def _names(columns: tuple[Column, ...]) -> tuple[str, ...]:
-    return tuple(column.name for column in columns)
+def _names(
+    columns: Iterable[Column], *, without: Iterable[str] = ()
+) -> tuple[str, ...]:
+    return tuple(column.name for column in columns if column.name not in without)
 
+
+SERIES_ATTRIBUTES = _names(SERIES, without=SERIES_IDENTITY)
+PERIOD_ATTRIBUTES = _names(PERIOD, without=PERIOD_IDENTITY)
+LOCATION_ATTRIBUTES = (*_names(LOCATION_COLUMNS), "geoid")
+
+COUNTY = {"agg_level": frozenset({"COUNTY"})}
+
+WHAT: tuple[Rule, ...] = (
+    Required("source"),
+    OneOf(
+        "source",
+        frozenset({"CENSUS", "SURVEY"}),
+        rule="unknown_program",
+        reason="is neither CENSUS nor SURVEY",
+    ),
+    Required("commodity"),
+    Required("statistic"),
+    Required("unit"),
+    Required("short_desc"),
+)
+WHERE: tuple[Rule, ...] = (
+    Required("agg_level"),
+    OneOf(
+        "state_fips",
+        OTHER_STATES | {CALIFORNIA},
+        rule="unknown_state",
+        reason="is the FIPS code of no state",
+    ),
+    OneOf(
+        "state_fips",
+        frozenset({CALIFORNIA}),
+        rule="state_differs",
+        reason="is the code of another state than its name or abbreviation",
+    ),
+    OneOf(
+        "state_alpha",
+        frozenset({"CA", ""}),
+        rule="state_differs",
+        reason="is not the abbreviation of state 06",
+    ),
+    OneOf(
+        "state_name",
+        frozenset({"CALIFORNIA", ""}),
+        rule="state_differs",
+        reason="is not the name of state 06",
+    ),
+    OneOf(
+        "state_ansi",
+        frozenset({CALIFORNIA, ""}),
+        rule="state_differs",
+        reason="is not the ANSI code of state 06",
+    ),
+    OneOf(
+        "agg_level",
+        frozenset(LEVEL_CODES),
+        rule="unknown_level",
+        reason="is no level of a state: wants one of " + ", ".join(LEVEL_CODES),
+    ),
+    *(
+        Required(code, when={"agg_level": frozenset({level})})
+        for level, code in LEVEL_CODES.items()
+        if code
+    ),
+    Reference(
+        columns=("state_fips", "county_code"),
+        table="core_geography__place",
+        key="geoid",
+        when=COUNTY,
+        rule="unknown_county",
+        reason="is no county of its state in core_geography__place",
+    ),
+    Named(
+        "county_name",
+        columns=("state_fips", "county_code"),
+        table="core_geography__place",
+        key="geoid",
+        label="place_name",
+        when=COUNTY,
+        rule="county_differs",
+        reason="is not the name of the county with this code",
+        also={CALIFORNIA + COMBINED_CODE: COMBINED_NAMES},
+    ),
+)
+FIGURE_RULES: tuple[Rule, ...] = (
+    Year("year", first=1800),
+    Time("load_time"),
+    Number("value", FLAGS, low=-1e15, high=1e15),
+    Number("cv_pct", FLAGS, low=0, high=10_000, optional=True),
+)
+
+DIMENSIONS = (
+    TableSpec(
+        name="core_nass__series",
+        kind="dimension",
+        key=("series_id",),
+        columns=SERIES_IDENTITY + SERIES_ATTRIBUTES,
+        attributes=SERIES_ATTRIBUTES,
+        defining=SHORT_DESC_PARTS,
+        history="core_nass__series_history",
+    ),
+    TableSpec(
+        name="core_nass__location",
+        kind="dimension",
+        key=("location_id",),
+        columns=LOCATION_IDENTITY + LOCATION_ATTRIBUTES,
+        attributes=LOCATION_ATTRIBUTES,
+        history="core_nass__location_history",
+        parents=(Parent("geoid", "core_geography__place", "geoid"),),
+    ),
+    TableSpec(
+        name="core_nass__period",
+        kind="dimension",
+        key=("period_id",),
+        columns=PERIOD_IDENTITY + PERIOD_ATTRIBUTES,
+        attributes=PERIOD_ATTRIBUTES,
+        defining=PERIOD_ATTRIBUTES,
+        history="core_nass__period_history",
+    ),
+)
+VALUE = TableSpec(
+    name="core_nass__value",
+    kind="facts",
+    key=("series_id", "location_id", "period_id"),
+    columns=("value", "value_flag", "cv_pct", "cv_flag", "load_time"),
+    compared=("value", "value_flag", "cv_pct", "cv_flag"),
+    history="core_nass__value_history",
+    parents=(
+        Parent("series_id", "core_nass__series", "series_id"),
+        Parent("location_id", "core_nass__location", "location_id"),
+        Parent("period_id", "core_nass__period", "period_id"),
+    ),
+    complete_within=(
+        Within("source", "core_nass__series"),
+        Within("sector", "core_nass__series", may_be_unknown=True),
+        Within("commodity", "core_nass__series"),
+        Within("agg_level", "core_nass__location"),
+        Within("state_fips", "core_nass__location"),
+        Within("year", "core_nass__period"),
+    ),
+)
 
 SPEC = SourceSpec(
     name="nass",
@@ -104,84 +222,21 @@ SPEC = SourceSpec(
     licence="Public domain",
     citation="USDA National Agricultural Statistics Service, QuickStats",
     depends_on=("geography",),
-    delimiter="\t",
-    columns=SERIES + LOCATION + PERIOD + FIGURE,
+    forms=FORMS,
     # Bulk files hold the whole country. A county figure "of the US" stays in scope, so
-    # that the rules below reject it instead of passing over it.
+    # that the rules reject it; so does one of California under another state's code.
     out_of_scope=(
         {"state_fips": OTHER_STATES},
         {"state_fips": NO_STATE, "agg_level": LEVELS_ABOVE_STATE},
+        {"state_fips": frozenset({"98"}), "agg_level": frozenset({"STATE"})},
+        {"state_name": frozenset({"OTHER STATES"}), "agg_level": frozenset({"STATE"})},
     ),
-    rules=(
-        Required("source"),
-        Required("commodity"),
-        Required("statistic"),
-        Required("unit"),
-        Required("short_desc"),
-        Required("agg_level"),
-        OneOf(
-            "state_fips",
-            frozenset({CALIFORNIA}),
-            rule="unknown_state",
-            reason="is the FIPS code of no state",
-        ),
-        Reference(
-            columns=("state_fips", "county_code"),
-            table="core_geography__place",
-            key="geoid",
-            when={"agg_level": frozenset({"COUNTY"})},
-            rule="unknown_county",
-            reason="is no county of its state in core_geography__place",
-        ),
-        Year("year", first=1800),
-        Number("value", FLAGS, low=-1e15, high=1e15),
-        Number("cv_pct", FLAGS, low=0, high=10_000, optional=True),
+    in_scope=(
+        {"state_alpha": frozenset({"CA"})},
+        {"state_name": frozenset({"CALIFORNIA"})},
     ),
-    tables=(
-        TableSpec(
-            name="core_nass__series",
-            kind="dimension",
-            key=("series_id",),
-            columns=_names(SERIES),
-        ),
-        TableSpec(
-            name="core_nass__location",
-            kind="dimension",
-            key=("location_id",),
-            columns=(*_names(LOCATION), "geoid"),
-            parents=(Parent("geoid", "core_geography__place", "geoid"),),
-        ),
-        TableSpec(
-            name="core_nass__period",
-            kind="dimension",
-            key=("period_id",),
-            columns=_names(PERIOD),
-        ),
-        TableSpec(
-            name="core_nass__value",
-            kind="facts",
-            key=("series_id", "location_id", "period_id"),
-            columns=("value", "value_flag", "cv_pct", "cv_flag", "load_time"),
-            compared=("value", "value_flag", "cv_pct", "cv_flag"),
-            history="core_nass__value_history",
-            parents=(
-                Parent("series_id", "core_nass__series", "series_id"),
-                Parent("location_id", "core_nass__location", "location_id"),
-                Parent("period_id", "core_nass__period", "period_id"),
-            ),
-            complete_within=(
-                CompleteWithin(
-                    "series_id", "core_nass__series", "series_id", ("source", "sector")
-                ),
-                CompleteWithin(
-                    "location_id",
-                    "core_nass__location",
-                    "location_id",
-                    ("state_fips", "agg_level"),
-                ),
-            ),
-        ),
-    ),
+    rules=WHAT + WHERE + FIGURE_RULES,
+    tables=(*DIMENSIONS, VALUE),
     transform="etl.transform.nass",
     sample="nass_sample.tsv",
     api=ApiSpec(

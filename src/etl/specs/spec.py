@@ -1,4 +1,4 @@
-"""The shape of a source: what its input looks like, which rows hold, where they go."""
+"""The shape of a source: its input, the rules for its rows, its tables."""
 
 from __future__ import annotations
 
@@ -6,24 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from etl.specs.forms import Column, InputForm
 from etl.specs.rules import Rule
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the input.
-
-    Attributes:
-        name: What we call it.
-        header: What the input calls it; letter case does not count.
-        also: Other names of it, in other forms of the same input.
-        meaning: One line for the reader of `etl sources`; unit included.
-    """
-
-    name: str
-    header: str
-    also: tuple[str, ...] = ()
-    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +20,20 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
-class CompleteWithin:
-    """How far a complete input reaches: facts whose parent shares these with the input.
+class Within:
+    """A column that limits what a complete input can retract.
 
-    A complete input of California says nothing about Oregon, nor one of the survey
-    about the census.
+    A complete input retracts facts only within the combinations of these columns that
+    occur in it: a file about corn in 2022 retracts nothing about wheat or 2021.
+
+    Attributes:
+        table: Where the column is: a dimension of the facts; None: the facts.
+        may_be_unknown: It may be null, which matches every value.
     """
 
     column: str
-    table: str
-    key: str
-    shared: tuple[str, ...]
+    table: str | None = None
+    may_be_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +42,20 @@ class TableSpec:
 
     Attributes:
         name: The table.
-        kind: "dimension" rows have ids made from their contents, so they are inserted
-            once and never change. "facts" are inserted, updated and retracted; an
-            input row is one of them, or has been rejected.
+        kind: "dimension" rows have ids computed from their identity. They are inserted
+            once; their attributes are updated. "facts" are inserted, updated and
+            retracted; an input row is one of them, or has been rejected.
         key: Its primary key.
         columns: What transform gives, without key and `raw_line`.
         compared: The columns of a fact that make it another fact when they change.
+        attributes: The columns of a dimension that describe and do not identify. Null
+            is "not stated" and leaves the stored value as it is.
+        defining: Those attributes in which two things could differ that have the same
+            identity by mistake. Facts with a repeated key are rejected as
+            `ambiguous_key` where the input has two values of one of these.
         history: The table that keeps what was replaced; None keeps nothing.
         parents: Its foreign keys.
-        complete_within: What "absent from a complete input" means; facts only.
+        complete_within: What a complete input can retract; facts only, () is all.
     """
 
     name: str
@@ -71,9 +63,16 @@ class TableSpec:
     key: tuple[str, ...]
     columns: tuple[str, ...]
     compared: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    defining: tuple[str, ...] = ()
     history: str | None = None
     parents: tuple[Parent, ...] = ()
-    complete_within: tuple[CompleteWithin, ...] = ()
+    complete_within: tuple[Within, ...] = ()
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns of a dimension that its key is computed from."""
+        return tuple(c for c in self.columns if c not in self.attributes)
 
 
 MAX_STORED_REJECTS = 100_000
@@ -82,7 +81,7 @@ MAX_STORED_REJECTS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class RejectLimit:
-    """How many rejects a load bears: the larger of the two."""
+    """Maximum number of rejected rows: max(rows, share × read)."""
 
     rows: int = 20
     share: float = 0.01
@@ -113,14 +112,15 @@ class SourceSpec:
 
     Attributes:
         title, licence, citation: For readers and for publications.
-        depends_on: Sources whose tables this one refers to.
-        delimiter: Between the fields of a line.
-        columns: All columns of the input, in order of the documentation.
+        depends_on: Sources that load tables which this one refers to.
+        forms: The forms of its input.
         out_of_scope: Rows that match all values of one of these are about something
-            else; they are counted and passed over, no rule is asked.
-        rules: Asked in order; a row is rejected under the first it breaks.
+            else; they are counted and skipped, and no rule is checked.
+        in_scope: Rows that match one of these are never out of scope.
+        rules: Checked in order; a row is rejected under the first that it breaks. A
+            rule about a column that the input's form lacks is not checked.
         tables: In load order: dimensions, then one table of facts.
-        transform: The module whose `to_tables` turns good rows into rows of tables.
+        transform: The module with `to_tables`: good rows to rows of tables.
         sample: The input "sample", a file in `etl/data`.
         api: The input "api"; None: there is none.
     """
@@ -130,15 +130,24 @@ class SourceSpec:
     licence: str
     citation: str
     depends_on: tuple[str, ...] = ()
-    delimiter: str
-    columns: tuple[Column, ...]
+    forms: tuple[InputForm, ...]
     out_of_scope: tuple[Mapping[str, frozenset[str]], ...] = ()
+    in_scope: tuple[Mapping[str, frozenset[str]], ...] = ()
     rules: tuple[Rule, ...] = ()
     tables: tuple[TableSpec, ...]
     transform: str
     sample: str
     reject_limit: RejectLimit = RejectLimit()
     api: ApiSpec | None = None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns of all forms, each as the first form that has it describes it."""
+        columns: dict[str, Column] = {}
+        for form in self.forms:
+            for column in form.columns:
+                columns.setdefault(column.name, column)
+        return tuple(columns.values())
 
     @property
     def facts(self) -> TableSpec:

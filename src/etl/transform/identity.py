@@ -1,4 +1,4 @@
-"""Gives dimension rows ids made from their contents, equal on every machine."""
+"""Gives dimension rows ids computed from their identity, equal on every machine."""
 
 from __future__ import annotations
 
@@ -7,40 +7,57 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from etl.rejects import LINE
+
 SEPARATOR = "\0"
 """The one character that no field holds, because a reader rejects lines that have it:
 so different cells never join to the same text."""
 
 
-def identify(
-    rows: pl.DataFrame, columns: Sequence[str], id_column: str
+def describe(
+    rows: pl.DataFrame, columns: Sequence[str], place: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Take a dimension out of the rows.
+    """Take the columns of a dimension out of the rows.
 
     Args:
         rows: Rows of the input; `columns` of them are text without nulls.
-        columns: What identifies a row of the dimension.
-        id_column: The name of its id.
+        columns: What identifies and describes a row of the dimension.
+        place: The name of a column that says which description a row has.
 
     Returns:
-        The rows with `id_column` instead of `columns`, in the same order, and the
-        dimension: one row per distinct combination, with its id.
+        The rows with `place` instead of `columns`, in the same order; and the distinct
+        descriptions, each with its `place` and the first line that has it.
     """
-    keyed = rows.with_columns(
-        pl.concat_str(columns, separator=SEPARATOR).alias(id_column)
+    keyed = rows.with_columns(pl.concat_str(columns, separator=SEPARATOR).alias(place))
+    distinct = keyed.select(place, LINE, *columns).unique(
+        subset=place, keep="first", maintain_order=True
     )
-    distinct = keyed.select(id_column, *columns).unique(
-        subset=id_column, maintain_order=True
+    return keyed.drop(columns), distinct
+
+
+def identify(
+    rows: pl.DataFrame,
+    descriptions: pl.DataFrame,
+    identity: Sequence[str],
+    *,
+    place: str,
+    id_column: str,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Replace `place` by an id computed from the identity, in rows and descriptions.
+
+    Rows of different descriptions have the same id if their identity is the same.
+    """
+    keys = descriptions.select(pl.concat_str(identity, separator=SEPARATOR)).to_series()
+    ids = {key: content_id(key) for key in keys.unique()}
+    numbers = pl.Series(id_column, [ids[key] for key in keys], dtype=pl.Int64)
+    descriptions = descriptions.with_columns(numbers)
+    rows = rows.join(
+        descriptions.select(place, id_column),
+        on=place,
+        how="left",
+        maintain_order="left",
     )
-    ids = pl.Series([content_id(key) for key in distinct[id_column]], dtype=pl.Int64)
-    numbered = distinct.select(id_column, ids.alias("id"))
-    rows = (
-        keyed.drop(columns)
-        .join(numbered, on=id_column, how="left", maintain_order="left")
-        .drop(id_column)
-        .rename({"id": id_column})
-    )
-    return rows, distinct.with_columns(ids.alias(id_column))
+    return rows.drop(place), descriptions.drop(place)
 
 
 def content_id(key: str) -> int:

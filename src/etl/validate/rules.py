@@ -1,28 +1,42 @@
-"""Asks the rules of a spec of every row, all at once, column by column."""
+"""Turns rules into expressions over whole columns: which rows break them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce, singledispatch
-from operator import and_, or_
+from operator import and_
 
 import polars as pl
 
-from etl.readers.batch import Batch
-from etl.rejects import LINE
-from etl.specs.rules import Number, OneOf, Reference, Required, Rule, Year
-from etl.specs.spec import SourceSpec
+from etl.specs.forms import Column
+from etl.specs.rules import (
+    Named,
+    Number,
+    OneOf,
+    Reference,
+    Required,
+    Rule,
+    Time,
+    When,
+    Year,
+)
 
-NUMBER = r"^-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?$|^-?\.[0-9]+$"
+NUMBER = r"^-?(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?$|^-?\.[0-9]+$"
 """Digits of the ASCII kind only; thousands separators only where they belong."""
 
 CODE = r"^\(.*\)$"
 MAX_DIGITS = 40
+TIME = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?$"
+)
+MIN_NAME = 4
+"""A shorter start of a name could be that of another place."""
 
-Keys = Mapping[tuple[str, str], frozenset[str]]
-"""The keys that a table holds, by (table, key column); what References are asked of."""
+Lookups = Mapping[tuple[str, ...], Mapping[str, str]]
+"""What rules look up: by (table, key column, label column), the label of each key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,96 +49,45 @@ class Fault:
     broken: pl.Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Rows of a batch, parted.
-
-    Attributes:
-        good: Rows that break no rule.
-        rejects: One row for each of the others, and those that were none.
-        out_of_scope: How many rows were about something else.
-    """
-
-    good: pl.DataFrame
-    rejects: pl.DataFrame
-    out_of_scope: int
-
-    @property
-    def read(self) -> int:
-        """How many rows in scope there were."""
-        return len(self.good) + len(self.rejects)
-
-
-def references(spec: SourceSpec) -> list[tuple[str, str]]:
-    """Return the (table, key column) pairs whose keys `judge` needs."""
-    return [
-        (rule.table, rule.key) for rule in spec.rules if isinstance(rule, Reference)
-    ]
-
-
-def judge(spec: SourceSpec, batch: Batch, keys: Keys) -> Judged:
-    """Part the rows of a batch into good ones, rejects, and those out of scope."""
-    rows = batch.rows.filter(~_out_of_scope(spec))
-    out_of_scope = len(batch.rows) - len(rows)
-    faults = [fault for rule in spec.rules for fault in faults_of(rule, keys)]
-    if not faults:
-        return Judged(rows, batch.rejects, out_of_scope)
-    first = rows.select(
-        pl.coalesce(
-            pl.when(fault.broken).then(pl.lit(number, pl.Int16))
-            for number, fault in enumerate(faults)
-        )
-    ).to_series()
-    rejects = [batch.rejects, *_rejects(rows, first, faults)]
-    return Judged(rows.filter(first.is_null()), pl.concat(rejects), out_of_scope)
-
-
-def _out_of_scope(spec: SourceSpec) -> pl.Expr:
-    alternatives = (_matches(one) for one in spec.out_of_scope)
-    return reduce(or_, alternatives, pl.lit(False))
-
-
-def _matches(wanted: Mapping[str, frozenset[str]]) -> pl.Expr:
+def matches(wanted: When) -> pl.Expr:
+    """Return which rows have one of the values in each of the columns."""
     return reduce(
         and_,
         (pl.col(column).is_in(sorted(values)) for column, values in wanted.items()),
+        pl.lit(True),
     )
 
 
-def _rejects(
-    rows: pl.DataFrame, first: pl.Series, faults: Sequence[Fault]
-) -> Iterator[pl.DataFrame]:
-    """Yield, for each fault that occurred, the rows it is the first fault of."""
-    for number in first.drop_nulls().unique().sort():
-        fault = faults[number]
-        yield rows.filter(first.eq(number)).select(
-            LINE,
-            pl.lit(fault.column).alias("column_name"),
-            pl.col(fault.column).alias("value"),
-            pl.lit(fault.rule).alias("rule"),
-            pl.lit(fault.reason).alias("reason"),
-        )
+def too_long(column: Column) -> Fault:
+    """Return the fault of a text that is longer than its column allows."""
+    return Fault(
+        "too_long",
+        column.name,
+        f"is longer than {column.max_bytes:,} bytes",
+        pl.col(column.name).str.len_bytes() > column.max_bytes,
+    )
 
 
 @singledispatch
-def faults_of(rule: Rule, keys: Keys) -> list[Fault]:
+def faults_of(rule: Rule, lookups: Lookups) -> list[Fault]:
     """Return the ways to break a rule, in the order in which they are reported."""
     raise NotImplementedError(type(rule))
 
 
 @faults_of.register
-def _required(rule: Required, _keys: Keys) -> list[Fault]:
-    return [Fault(rule.rule, rule.column, "is blank", pl.col(rule.column) == "")]
+def _required(rule: Required, _lookups: Lookups) -> list[Fault]:
+    broken = matches(rule.when) & (pl.col(rule.column) == "")
+    return [Fault(rule.rule, rule.column, "is blank", broken)]
 
 
 @faults_of.register
-def _one_of(rule: OneOf, _keys: Keys) -> list[Fault]:
+def _one_of(rule: OneOf, _lookups: Lookups) -> list[Fault]:
     broken = ~pl.col(rule.column).is_in(sorted(rule.values))
     return [Fault(rule.rule, rule.column, rule.reason, broken)]
 
 
 @faults_of.register
-def _year(rule: Year, _keys: Keys) -> list[Fault]:
+def _year(rule: Year, _lookups: Lookups) -> list[Fault]:
     last = datetime.now(UTC).year + 1
     number = pl.col(rule.column).str.extract("^([0-9]{4})$").cast(pl.Int16)
     broken = ~number.is_between(rule.first, last).fill_null(False)
@@ -136,7 +99,28 @@ def _year(rule: Year, _keys: Keys) -> list[Fault]:
 
 
 @faults_of.register
-def _number(rule: Number, _keys: Keys) -> list[Fault]:
+def _time(rule: Time, _lookups: Lookups) -> list[Fault]:
+    text = pl.col(rule.column)
+    day = text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    clock = text.str.slice(11, 8)
+    time = clock.str.to_time("%H:%M:%S", strict=False)
+    is_time = (
+        text.str.contains(TIME)
+        & day.is_not_null()
+        & ((clock == "") | time.is_not_null())
+    )
+    return [
+        Fault(
+            rule.rule,
+            rule.column,
+            "wants a time such as 2026-06-27 15:00:00",
+            (text != "") & ~is_time,
+        )
+    ]
+
+
+@faults_of.register
+def _number(rule: Number, _lookups: Lookups) -> list[Fault]:
     column = pl.col(rule.column)
     is_blank, is_code = column == "", column.str.contains(CODE)
     is_number = column.str.contains(NUMBER)
@@ -146,7 +130,7 @@ def _number(rule: Number, _keys: Keys) -> list[Fault]:
         .then(column.str.replace_all(",", "", literal=True))
         .cast(pl.Float64, strict=False)
     )
-    is_beyond = (
+    out_of_range = (
         ~amount.is_between(rule.low, rule.high) | (column.str.len_bytes() > MAX_DIGITS)
     ).fill_null(False)
     faults = [
@@ -167,7 +151,7 @@ def _number(rule: Number, _keys: Keys) -> list[Fault]:
             rule.column,
             f"wants a number from {rule.low:,.15g} to {rule.high:,.15g}, in at most "
             f"{MAX_DIGITS} characters",
-            is_beyond,
+            out_of_range,
         ),
     ]
     if not rule.optional:
@@ -176,8 +160,49 @@ def _number(rule: Number, _keys: Keys) -> list[Fault]:
 
 
 @faults_of.register
-def _reference(rule: Reference, keys: Keys) -> list[Fault]:
-    known = keys[rule.table, rule.key]
+def _reference(rule: Reference, lookups: Lookups) -> list[Fault]:
+    known = lookups[rule.table, rule.key]
     joined = pl.concat_str(rule.columns)
-    broken = _matches(rule.when) & ~joined.is_in(sorted(known))
+    broken = matches(rule.when) & ~joined.is_in(sorted(known))
     return [Fault(rule.rule, rule.columns[-1], rule.reason, broken)]
+
+
+@faults_of.register
+def _named(rule: Named, lookups: Lookups) -> list[Fault]:
+    labels = lookups[rule.table, rule.key, rule.label]
+    key = pl.concat_str(rule.columns)
+    pairs = pl.struct(key.alias("key"), pl.col(rule.column).alias("name"))
+
+    def differs(seen: pl.Series) -> pl.Series:
+        # Few pairs of key and name occur: each is compared once.
+        frame = seen.struct.unnest()
+        distinct = frame.unique()
+        flags = [_differs(rule, labels, *pair) for pair in distinct.iter_rows()]
+        flagged = distinct.with_columns(differs=pl.Series(flags, dtype=pl.Boolean))
+        joined = frame.join(
+            flagged, on=["key", "name"], how="left", maintain_order="left"
+        )
+        return joined["differs"]
+
+    broken = matches(rule.when) & pairs.map_batches(differs, return_dtype=pl.Boolean)
+    return [Fault(rule.rule, rule.column, rule.reason, broken)]
+
+
+def _differs(rule: Named, labels: Mapping[str, str], key: str, name: str) -> bool:
+    """Whether a name is another one than those that the key has."""
+    if not name or key not in labels:
+        return False
+    seen = plain_name(name)
+    names = {plain_name(known) for known in (labels[key], *rule.also.get(key, ()))}
+    return not any(_same_name(seen, known) for known in names)
+
+
+def _same_name(left: str, right: str) -> bool:
+    short, long = sorted((left, right), key=len)
+    return left == right or (len(short) >= MIN_NAME and long.startswith(short))
+
+
+def plain_name(name: str) -> str:
+    """Return the letters and digits of a name, without case and accents."""
+    decomposed = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(character for character in decomposed if character.isalnum())

@@ -1,0 +1,58 @@
+-- One row per figure that USDA NASS publishes, as last published.
+-- The columns of QuickStats in snake case; null is blank, or not in the inputs so far.
+-- The three ids are the key of the figure; they are equal on every machine.
+-- `value` is null when NASS printed a code such as (D) instead: `value_flag`.
+SELECT
+    s.source,
+    s.sector,
+    s.group_desc,
+    s.commodity,
+    nullif(s.class_desc, '') AS class,
+    nullif(s.production_practice, '') AS production_practice,
+    nullif(s.utilization_practice, '') AS utilization_practice,
+    s.statistic,
+    s.unit,
+    s.short_desc,
+    nullif(s.domain, '') AS domain,
+    nullif(s.domain_category, '') AS domain_category,
+    l.agg_level,
+    nullif(l.state_ansi, '') AS state_ansi,
+    nullif(l.state_fips, '') AS state_fips,
+    nullif(l.state_alpha, '') AS state_alpha,
+    nullif(l.state_name, '') AS state_name,
+    nullif(l.asd_code, '') AS asd_code,
+    nullif(l.asd_desc, '') AS asd_desc,
+    nullif(l.county_ansi, '') AS county_ansi,
+    nullif(l.county_code, '') AS county_code,
+    nullif(l.county_name, '') AS county_name,
+    nullif(l.region_desc, '') AS region_desc,
+    nullif(l.zip_5, '') AS zip_5,
+    nullif(l.watershed_code, '') AS watershed_code,
+    nullif(l.watershed_desc, '') AS watershed_desc,
+    nullif(l.congr_district_code, '') AS congr_district_code,
+    nullif(l.country_code, '') AS country_code,
+    nullif(l.country_name, '') AS country_name,
+    nullif(l.location_desc, '') AS location_desc,
+    l.geoid,
+    p.year::integer AS year,
+    nullif(p.freq, '') AS freq,
+    nullif(p.begin_code, '') AS begin_code,
+    nullif(p.end_code, '') AS end_code,
+    nullif(p.reference_period, '') AS period,
+    nullif(p.week_ending, '') AS week_ending,
+    v.value,
+    v.value_flag,
+    v.cv_pct,
+    v.cv_flag,
+    v.load_time,
+    v.load_run_id,
+    v.raw_file_id,
+    v.raw_line,
+    v.series_id,
+    v.location_id,
+    v.period_id,
+    l.location_key
+FROM core_nass__value AS v
+JOIN core_nass__series AS s USING (series_id)
+JOIN core_nass__location AS l USING (location_id)
+JOIN core_nass__period AS p USING (period_id)
