@@ -18,9 +18,9 @@ import click
 
 from etl.command import output_options
 from etl.console import Result, run_program
-from etl.flows.api import api_url, http_client, wait_until_api_answers
 from etl.flows.deployment_file import read_deployment_file
 from etl.flows.deployments_current import current_deployments
+from etl.flows.prefect_api import PrefectApi, api_url
 
 PREFECT_FILE = Path("prefect.yaml")
 API_WITHIN_SECONDS = 120.0
@@ -30,9 +30,9 @@ API_WITHIN_SECONDS = 120.0
 def deploy() -> Result:
     """Make or update the work pool and the deployments of prefect.yaml."""
     file = read_deployment_file(PREFECT_FILE, os.environ)
-    wait_until_api_answers(api_url(), within_seconds=API_WITHIN_SECONDS)
-    with http_client(api_url()) as http:
-        done = current_deployments(http, file)
+    api = PrefectApi(api_url())
+    api.wait_until_healthy(within_seconds=API_WITHIN_SECONDS)
+    done = current_deployments(api, file)
     if done is None:
         from etl.flows.deployments import write_deployments
 

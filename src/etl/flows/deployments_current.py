@@ -12,9 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from etl.flows.deployment_file import Deployment, DeploymentFile
+from etl.flows.prefect_api import PrefectApi
 
 
 @dataclass(frozen=True)
@@ -37,21 +36,15 @@ def code_version() -> str:
     return digest.hexdigest()[:16]
 
 
-def current_deployments(
-    http: httpx.Client, file: DeploymentFile
-) -> list[Deployed] | None:
+def current_deployments(api: PrefectApi, file: DeploymentFile) -> list[Deployed] | None:
     """Return the server's deployments if they are those of the file; else None."""
-    ours = {"deployments": {"tags": {"all_": [file.name]}}}
-    seen = {item["name"]: item for item in ask(http, "/deployments/filter", ours)}
+    seen = {item["name"]: item for item in api.deployments(file.name)}
     if seen.keys() != {item.name for item in file.deployments}:
         return None
     if any(stored(seen[item.name]) != expected(item) for item in file.deployments):
         return None
-    flow_ids = sorted({item["flow_id"] for item in seen.values()})
-    flows = ask(http, "/flows/filter", {"flows": {"id": {"any_": flow_ids}}})
-    names = {flow["id"]: flow["name"] for flow in flows}
     return [
-        Deployed(f"{names[item['flow_id']]}/{name}", "unchanged", item["id"])
+        Deployed(f"{item['flow_name']}/{name}", "unchanged", item["id"])
         for name, item in sorted(seen.items())
     ]
 
@@ -91,10 +84,3 @@ def stored(body: dict[str, Any]) -> dict[str, Any]:
         for item in body["schedules"]
     ]
     return {name: body[name] for name in plain} | {"schedules": schedules}
-
-
-def ask(http: httpx.Client, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Request a list; empty if the request fails, so that deployments are written."""
-    answer = http.post(path, json=body)
-    found: list[dict[str, Any]] = answer.json() if answer.is_success else []
-    return found

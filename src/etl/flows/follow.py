@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from etl.flows.api import PrefectUnavailable
-from etl.flows.prefect_api import FlowRun, LogLine, PrefectApi
+from etl.flows.prefect_api import FlowRun, LogLine, PrefectApi, PrefectUnavailable
 
 POLL_SECONDS = 0.25
 OUTAGE_SECONDS = 60.0

@@ -1,10 +1,12 @@
-"""Prefect's REST API, as far as a run needs it: start, watch, cancel.
+"""Client of Prefect's REST API: its address, its login, its errors.
 
-Plain httpx: importing Prefect's own client takes longer than all of these calls.
+It uses httpx: importing Prefect's own client takes longer than all of these requests.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +14,40 @@ from typing import Any
 
 import httpx
 
-from etl.errors import ConfigError
-from etl.flows.api import PrefectUnavailable, http_client
+from etl.errors import ConfigError, EtlError
 
 FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+TIMEOUT_SECONDS = 10.0
+PROBE_SECONDS = 0.05
+
+
+class PrefectUnavailable(EtlError):
+    """Prefect's API does not answer; try again when the server is up."""
+
+    code = "PREFECT_UNAVAILABLE"
+    retryable = True
+
+
+def api_url() -> str:
+    """Return the address of the API, from the environment."""
+    url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
+    if not url:
+        raise ConfigError(
+            "PREFECT_API_URL is not set, so there is no Prefect server to talk to",
+            "run it inside the stack: ./etl exec prefect-worker COMMAND",
+        )
+    return url
+
+
+def work_pool_name() -> str:
+    """Return the name of the work pool, from the environment."""
+    name = os.environ.get("PREFECT_WORK_POOL_NAME", "")
+    if not name:
+        raise ConfigError(
+            "PREFECT_WORK_POOL_NAME is not set, so there is no work pool to use",
+            "set it in .env or in the environment",
+        )
+    return name
 
 
 @dataclass(frozen=True)
@@ -66,8 +98,50 @@ class PrefectApi:
     """A client of one server; every call is one request."""
 
     def __init__(self, url: str) -> None:
-        self._http = http_client(url)
+        tls = url.startswith("https")  # without it, no CA bundle is loaded
+        user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
         self.url = url
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=TIMEOUT_SECONDS,
+            trust_env=tls,
+            verify=tls,
+            auth=httpx.BasicAuth(user, password) if user else None,
+        )
+
+    def wait_until_healthy(self, *, within_seconds: float) -> None:
+        """Return as soon as the API is healthy.
+
+        Raises:
+            PrefectUnavailable: It was not healthy within the time.
+        """
+        deadline = time.monotonic() + within_seconds
+        while True:
+            try:
+                self._request("GET", "/health")
+            except EtlError as error:
+                if time.monotonic() > deadline:
+                    raise PrefectUnavailable(
+                        f"Prefect's API at {self.url} is not healthy after "
+                        f"{within_seconds:.0f} s: {error}",
+                        "./etl logs prefect-server",
+                    ) from error
+            else:
+                return
+            time.sleep(PROBE_SECONDS)
+
+    def deployments(self, tag: str) -> list[dict[str, Any]]:
+        """Return the deployments with a tag, each with the name of its flow."""
+        wanted = {"deployments": {"tags": {"all_": [tag]}}}
+        found: list[dict[str, Any]] = self._request(
+            "POST", "/deployments/filter", wanted
+        )
+        flow_ids = sorted({item["flow_id"] for item in found})
+        flows = self._request(
+            "POST", "/flows/filter", {"flows": {"id": {"any_": flow_ids}}}
+        )
+        names = {flow["id"]: flow["name"] for flow in flows}
+        return [item | {"flow_name": names[item["flow_id"]]} for item in found]
 
     def create_run(self, deployment: str, parameters: dict[str, Any]) -> FlowRun:
         """Start a run of `flow/deployment`."""

@@ -18,10 +18,9 @@ from uuid import UUID
 
 from etl.console import Result, report_progress, run_program
 from etl.errors import EtlError
-from etl.flows.api import api_url, work_pool_name
 from etl.flows.follow import POLL_SECONDS, Follower
-from etl.flows.prefect_api import FlowRun, PrefectApi
-from etl.flows.verdict import verdict
+from etl.flows.prefect_api import FlowRun, PrefectApi, api_url, work_pool_name
+from etl.flows.run_error import run_error
 
 CANCEL_WITHIN_SECONDS = 15.0
 
@@ -49,7 +48,7 @@ def start_run(request: RunRequest) -> Result:
         return Result(run_data(run, address), run.id)
     follower = follow(api, run)
     ended = follow_or_cancel(api, run, follower)
-    result = account(ended, address)
+    result = final_result(ended, address)
     follower.drain_logs()  # a process delivers its last lines as it ends
     return result
 
@@ -116,7 +115,7 @@ def cancel(api: PrefectApi, run: FlowRun) -> None:
     report_progress(f"run {run.id} is {now.state_name}")
 
 
-def account(ended: FlowRun, address: str) -> Result:
+def final_result(ended: FlowRun, address: str) -> Result:
     """Report a run that has ended, from the ledger."""
     from etl.flows.run_receipt import read_final_receipt
     from etl.report.render import as_text
@@ -129,7 +128,7 @@ def account(ended: FlowRun, address: str) -> Result:
     return Result(
         data=(receipt.to_dict() if receipt else {}) | run_data(ended, address),
         text=as_text(receipt) if receipt else "",
-        error=verdict(ended.state, ended.message, receipt),
+        error=run_error(ended.state, ended.message, receipt),
     )
 
 

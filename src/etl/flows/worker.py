@@ -27,9 +27,9 @@ from prefect.workers.process import ProcessWorker
 
 from etl.command import output_options
 from etl.console import Result, run_program
-from etl.flows.api import api_url, wait_until_api_answers, work_pool_name
 from etl.flows.crashed_runs import delete_worker, sweep
 from etl.flows.logs import set_log_level
+from etl.flows.prefect_api import PrefectApi, api_url, work_pool_name
 
 # By name: as a service this module is called __main__.
 logger = logging.getLogger("etl.flows.worker")
@@ -57,9 +57,8 @@ class PatientWorker(ProcessWorker):
             return await super().get_and_submit_flow_runs()
         except httpx.TransportError as error:
             logger.warning("Prefect's API does not answer (%s); waiting for it", error)
-            wait = partial(
-                wait_until_api_answers, api_url(), within_seconds=OUTAGE_SECONDS
-            )
+            api = PrefectApi(api_url())
+            wait = partial(api.wait_until_healthy, within_seconds=OUTAGE_SECONDS)
             await anyio.to_thread.run_sync(wait, abandon_on_cancel=True)
             logger.warning("Prefect's API answers again")
             return []
@@ -111,7 +110,7 @@ def worker() -> Result:
     here = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
     pool = work_pool_name()
-    wait_until_api_answers(api_url(), within_seconds=API_WITHIN_SECONDS)
+    PrefectApi(api_url()).wait_until_healthy(within_seconds=API_WITHIN_SECONDS)
     anyio.run(serve, pool)
     return Result()
 

@@ -1,8 +1,8 @@
-"""The outcome of a run: the worse of Prefect's state and the ledger's receipt."""
+"""The error of a run: the worse of Prefect's state and the ledger's receipt."""
 
 from __future__ import annotations
 
-from etl.errors import DataError, EtlError, SourceChanged
+from etl.errors import ConfigError, DataError, EtlError, SourceChanged
 from etl.ledger.receipt import RunReceipt, SourceReceipt
 
 CONTRACT_CODES = {DataError.code, SourceChanged.code}
@@ -22,6 +22,13 @@ class ContractBroken(EtlError):
     exit_code = 5
 
 
+class RunMisconfigured(RunFailed):
+    """A source was not loaded because a setting or its input is wrong."""
+
+    code = ConfigError.code
+    exit_code = ConfigError.exit_code
+
+
 class RunCrashed(EtlError):
     """The run's process ended before the run; the database is unchanged."""
 
@@ -34,7 +41,7 @@ class RunStopped(EtlError):
     code = "RUN_CANCELLED"
 
 
-def verdict(state: str, message: str, receipt: RunReceipt | None) -> EtlError | None:
+def run_error(state: str, message: str, receipt: RunReceipt | None) -> EtlError | None:
     """Return why a run that ended is not a success; None if it is one.
 
     Args:
@@ -66,9 +73,14 @@ def failed(receipt: RunReceipt) -> EtlError:
     """Return the error of a failed run: its sources, the reasons, the next command."""
     bad = {n: s for n, s in receipt.sources.items() if s.status != "loaded"}
     causes = [source.error for source in bad.values() if source.error]
-    broken = any(cause.code in CONTRACT_CODES for cause in causes)
     hints = [cause.hint for cause in causes if cause.hint]
-    return (ContractBroken if broken else RunFailed)(
+    codes = {s.error.code for s in bad.values() if s.error and s.status == "failed"}
+    kind: type[EtlError] = RunFailed
+    if codes & CONTRACT_CODES:
+        kind = ContractBroken
+    elif codes == {ConfigError.code}:
+        kind = RunMisconfigured
+    return kind(
         "; ".join(reason(name, source) for name, source in bad.items()),
         hints[0] if hints else f"./etl report {receipt.run_id}",
     )

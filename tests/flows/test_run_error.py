@@ -1,4 +1,4 @@
-"""What a run came to: the worse of what Prefect and the ledger say."""
+"""The error of a run: the worse of Prefect's state and the ledger's receipt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from etl.flows.verdict import verdict
+from etl.flows.run_error import run_error
 from etl.ledger.receipt import (
     ErrorReceipt,
     RunReceipt,
@@ -28,7 +28,7 @@ def receipt(status: RunStatus, *errors: str) -> RunReceipt:
 
 @pytest.mark.parametrize("status", ["succeeded", "partial"])
 def test_a_completed_run_that_loaded_everything_is_a_success(status: RunStatus) -> None:
-    assert verdict("COMPLETED", "", receipt(status)) is None
+    assert run_error("COMPLETED", "", receipt(status)) is None
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,9 @@ def test_a_completed_run_that_loaded_everything_is_a_success(status: RunStatus) 
         ("FAILED", receipt("failed", "SOURCE_CHANGED"), "CONTRACT_BROKEN", 5),
         ("FAILED", receipt("failed", "SOURCE_UNAVAILABLE"), "RUN_FAILED", 1),
         ("COMPLETED", receipt("failed", "SOURCE_UNAVAILABLE"), "RUN_FAILED", 1),
+        ("FAILED", receipt("failed", "CONFIG"), "CONFIG", 2),
+        ("FAILED", receipt("failed", "CONFIG", "DATA"), "CONTRACT_BROKEN", 5),
+        ("FAILED", receipt("failed", "CONFIG", "SCHEMA_OUTDATED"), "RUN_FAILED", 1),
         ("COMPLETED", receipt("running"), "RUN_FAILED", 1),
         ("COMPLETED", None, "RUN_FAILED", 1),
         ("FAILED", receipt("succeeded"), "RUN_FAILED", 1),
@@ -47,16 +50,16 @@ def test_a_completed_run_that_loaded_everything_is_a_success(status: RunStatus) 
         ("CANCELLED", receipt("failed"), "RUN_CANCELLED", 1),
     ],
 )
-def test_the_worse_of_both_accounts_wins(
+def test_the_worse_of_both_is_reported(
     state: str, given: RunReceipt | None, code: str, exit_code: int
 ) -> None:
-    error = verdict(state, "a reason", given)
+    error = run_error(state, "a reason", given)
     assert error is not None
     assert (error.code, error.exit_code) == (code, exit_code)
 
 
-def test_a_failed_run_names_its_sources_and_what_to_do() -> None:
-    error = verdict("FAILED", "", receipt("failed", "DATA"))
+def test_a_failed_run_names_its_sources_and_the_fix() -> None:
+    error = run_error("FAILED", "", receipt("failed", "DATA"))
     assert error is not None
     assert error.message == "DATA failed: why"
     assert error.hint == "do this"
