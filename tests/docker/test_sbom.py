@@ -1,4 +1,4 @@
-"""The list of an image's contents: every package of every kind, once, in order."""
+"""The SBOM lists every package of every kind once, in a stable order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from ci.inside.sbom import bill, conda_packages, debian_packages, python_packages
+from ci.inside.sbom import conda_packages, debian_packages, document, python_packages
 
 
 def test_what_dpkg_has_removed_is_not_listed(tmp_path: Path) -> None:
@@ -35,9 +35,9 @@ def test_wheels_are_listed_with_their_versions() -> None:
 
 def test_the_list_is_the_same_in_whatever_order_packages_were_found() -> None:
     packages = [("pypi", "b", "2"), ("deb/debian", "a", "1:2+3"), ("pypi", "b", "2")]
-    document = bill(iter(packages))
-    assert document == bill(reversed(packages))
-    assert [c["purl"] for c in document["components"]] == [
+    listed = document(iter(packages))
+    assert listed == document(reversed(packages))
+    assert [c["purl"] for c in listed["components"]] == [
         "pkg:deb/debian/a@1%3A2%2B3",
         "pkg:pypi/b@2",
     ]

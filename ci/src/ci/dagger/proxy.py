@@ -20,7 +20,7 @@ import socket
 import sys
 from dataclasses import dataclass
 
-from ci.inside.healthcheck import seen_instead
+from ci.inside.healthcheck import reason_not_ready
 
 PAUSE_S = 1.0
 MISSES = 3  # a service that is started again misses some
@@ -94,7 +94,7 @@ class Watched:
             self.unresolved += 1
             return
         self.seen, self.unresolved = True, 0
-        problem = await asyncio.to_thread(seen_instead, self.probe)
+        problem = await asyncio.to_thread(reason_not_ready, self.probe)
         if problem is None and self.misses >= MISSES:
             report(f"{self.name} answers again")
         self.misses = 0 if problem is None else self.misses + 1

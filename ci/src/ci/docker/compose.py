@@ -1,7 +1,7 @@
-"""Renders the stack as a compose file: the description in Docker's words.
+"""Renders the stack as a compose file.
 
-Knows no unit by name. Variables go into one file a unit, for its owner alone: no secret
-is in the compose file or on a command line.
+Treats every unit alike, whatever its name. Variables go into one file for each unit,
+which only its owner can read: no secret is in the compose file or on a command line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ci.stack.model import (
 )
 
 NETWORK = "prefect-network"
-JOBS = "jobs"  # profile of what runs only when it is asked for by name
+JOBS = "jobs"  # profile of the jobs that run only when they are named
 CONDITIONS = {
     Condition.STARTED: "service_started",
     Condition.HEALTHY: "service_healthy",
@@ -45,8 +45,8 @@ MOUNTED = (
 )
 SCRIPTS = "ci/src/ci/inside/scripts"
 ENSURE = ("sh", "/etl/scripts/ensure-cluster.sh", "/etl/cluster.sql")
-# A start is seen at once. Later the process's own end is what tells most, and a probe
-# of Python's a second would take a quarter of a processor for each service.
+# Probes are frequent until a service is ready. After that its exit is noticed anyway,
+# and a Python probe every second would take a quarter of a processor for each service.
 START_INTERVAL, INTERVAL, MISSES = "250ms", "5s", 3
 # What every container is limited to. Without limits one process that leaks memory or
 # forks without end takes the whole machine, and logs grow until the disk is full.
@@ -90,7 +90,7 @@ def document(place: DockerLayout, images: Mapping[Runtime, str]) -> dict[str, An
 
 
 def as_yaml(content: Mapping[str, Any], header: str = HEADER) -> str:
-    """Return a document as text; a dollar sign is no variable of compose's."""
+    """Return a document as text, with dollar signs escaped from compose."""
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     return header + text.replace("$", "$$")
 
@@ -156,9 +156,9 @@ def add_pipeline(
 
 
 def add_service(entry: dict[str, Any], unit: Service, place: DockerLayout) -> None:
-    """Add what lives on has: name, ports, health, how it stops and starts again."""
+    """Add host name, ports, health check, and how a service stops and restarts."""
     entry |= {
-        # Fixed: a worker is known by it, whichever container it is in.
+        # Fixed: the worker's name in Prefect stays the same in a new container.
         "hostname": unit.name,
         "ports": [published(port, place) for port in unit.ports],
         "healthcheck": health(unit),
@@ -167,7 +167,7 @@ def add_service(entry: dict[str, Any], unit: Service, place: DockerLayout) -> No
         "stop_grace_period": f"{unit.stop_within_s:.0f}s",
     }
     if unit.cluster:
-        # PostgreSQL's workers share memory there; Docker's 64 MB end a big index.
+        # For PostgreSQL's parallel workers: a big index fails with Docker's 64 MB.
         entry["shm_size"] = "512mb"
         entry["entrypoint"] = [*ENSURE, "docker-entrypoint.sh"]
         entry["volumes"] += [
@@ -177,7 +177,7 @@ def add_service(entry: dict[str, Any], unit: Service, place: DockerLayout) -> No
 
 
 def bind(source: Path, target: str, *, writable: bool = False) -> dict[str, Any]:
-    """Return a mount of this machine; one that is not there is an error, not made."""
+    """Return a bind mount; its source must exist, Docker does not create it."""
     return {
         "type": "bind",
         "source": str(source),
@@ -188,7 +188,7 @@ def bind(source: Path, target: str, *, writable: bool = False) -> dict[str, Any]
 
 
 def published(port: Port, place: DockerLayout) -> dict[str, Any]:
-    """Return a port as this machine sees it."""
+    """Return a port as published on this machine."""
     return {
         "target": port.inside,
         "published": str(place.ports[port.name]),
@@ -198,7 +198,7 @@ def published(port: Port, place: DockerLayout) -> dict[str, Any]:
 
 
 def health(unit: Service) -> dict[str, Any]:
-    """Return the probe as a health check: at first often, then rarely."""
+    """Return the probe as a health check: frequent at first, then rare."""
     return {
         "test": ["CMD", *healthcheck.command(unit.probe)],
         "interval": INTERVAL,
@@ -210,7 +210,7 @@ def health(unit: Service) -> dict[str, Any]:
 
 
 def environment(unit: Service | Job) -> dict[str, str]:
-    """Return a unit's variables, with those that its image wants besides."""
+    """Return a unit's variables, with those that only its image reads."""
     if not (isinstance(unit, Service) and unit.cluster):
         return dict(unit.environment)
     return {
@@ -221,7 +221,7 @@ def environment(unit: Service | Job) -> dict[str, str]:
 
 
 def env_text(variables: Mapping[str, str]) -> str:
-    """Return variables as the text of an env file: quoted, nothing expanded."""
+    """Return variables as the text of an env file: quoted, without expansion."""
     escapes = str.maketrans({"\\": r"\\", '"': r"\"", "$": r"\$", "\n": r"\n"})
     return "".join(
         f'{name}="{value.translate(escapes)}"\n' for name, value in variables.items()

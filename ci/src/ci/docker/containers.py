@@ -1,4 +1,4 @@
-"""Reads how the project's containers are: one row per unit, as in every engine."""
+"""Translates containers into the status of units: one row per unit."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def unit_name(container: Container) -> str:
 
 def by_unit(containers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the container of each unit that has one."""
-    return {unit_name(one): one for one in containers}
+    return {unit_name(container): container for container in containers}
 
 
 def is_running(container: Container) -> bool:
-    """Whether a container's process is there."""
+    """Whether a container's process exists."""
     return container["State"]["Status"] in ("running", "restarting", "paused")
 
 
@@ -51,14 +51,14 @@ def row(unit: Service | Job, container: Container | None) -> dict[str, Any]:
 
 
 def took_s(state: Mapping[str, Any]) -> float:
-    """Return how long a container that has ended was at work."""
+    """Return how long a container that has ended ran, in seconds."""
     moments = [state[name][:26].rstrip("Z") for name in ("StartedAt", "FinishedAt")]
     started, finished = map(datetime.fromisoformat, moments)
     return (finished - started).total_seconds()
 
 
 def service_status(state: Mapping[str, Any]) -> str:
-    """Return a service's status in the words of the stack."""
+    """Return a service's status by the names of the stack."""
     match state.get("Status"):
         case "created":
             return "waiting"
@@ -73,7 +73,7 @@ def service_status(state: Mapping[str, Any]) -> str:
 
 
 def job_status(state: Mapping[str, Any]) -> str:
-    """Return a job's status in the words of the stack."""
+    """Return a job's status by the names of the stack."""
     match state.get("Status"):
         case "created":
             return "waiting"

@@ -1,4 +1,4 @@
-"""The Docker engine: one compose project a checkout, rendered from the description."""
+"""The Docker engine: one compose project for each checkout, rendered from the stack."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from ci.docker.layout import (
     choose_ports,
     settle,
 )
+from ci.docker.names import check_names
 from ci.docker.session import DockerSession
 from ci.docker.start import Starter
 from ci.host.engine import Reporter, Status
 from ci.host.home import Home
-from ci.stack.errors import NamesTaken, PortTaken, StackError, UsageError
+from ci.stack.errors import PortTaken, StackError, UsageError
 from ci.stack.model import Service
 from ci.stack.settings import StackSettings
 
@@ -40,7 +41,7 @@ VOLUMES = {
 
 
 class DockerEngine:
-    """Implements the engine's verbs by docker and compose."""
+    """Implements the verbs of `ci.host.engine.Engine` with docker and compose."""
 
     name = "docker"
 
@@ -62,17 +63,18 @@ class DockerEngine:
 
     @contextmanager
     def hold(self, names: Iterable[str], progress: Reporter) -> Iterator[DockerSession]:
-        """Hold services, and what jobs need; then stop what nobody else holds."""
+        """Start services, and what jobs need; stop the stack after its last user."""
         with self.held():
             with self.folder.changing():
-                starter = self.bring_up(progress, lambda one: one.ensure(names))
+                starter = self.bring_up(progress, lambda starter: starter.ensure(names))
             yield DockerSession(self.docker, starter.place, self.status)
 
     def up(self, progress: Reporter) -> Status:
         """Bring every service up and leave the stack running."""
         with self.held(), self.folder.changing():
             self.bring_up(
-                progress, lambda one: one.start(list(one.place.stack.services))
+                progress,
+                lambda starter: starter.start(list(starter.place.stack.services)),
             )
             self.folder.kept.touch()
             self.image.remove_old()
@@ -84,7 +86,7 @@ class DockerEngine:
         start: Callable[[Starter], None],
         tries: int = PORT_TRIES,
     ) -> Starter:
-        """Start what is wanted, on other ports should somebody take one just now."""
+        """Start units; on other ports if one is taken between its choice and its use."""
         starter = Starter(self.docker, self.prepare(progress), progress)
         try:
             start(starter)
@@ -96,7 +98,7 @@ class DockerEngine:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Be a holder; the last one to leave stops a stack that is not to be kept."""
+        """Use the stack; the last user stops it unless `up` has started it."""
         self.folder.root.mkdir(parents=True, exist_ok=True)
         with (self.folder.root / "holders.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
@@ -109,8 +111,8 @@ class DockerEngine:
                         self.down(volumes=False)
 
     def prepare(self, progress: Reporter) -> DockerLayout:
-        """Make sure of files, names and image; a running stack keeps its files."""
-        self.refuse_clash()
+        """Check names, write files and build the image; a running stack keeps its files."""
+        check_names(self.docker)
         running = self.is_up()
         if not running:
             ports = choose_ports(self.folder, self.settings)
@@ -127,11 +129,11 @@ class DockerEngine:
         return place
 
     def place(self) -> DockerLayout:
-        """Describe the stack at the ports that are settled."""
+        """Describe the stack with the ports that are chosen."""
         return settle(self.folder, self.checkout, self.settings, self.folder.ports())
 
     def rendered(self, place: DockerLayout) -> dict[str, str]:
-        """Return the project's files as they should be now."""
+        """Return the project's files by the present settings and code."""
         return render(place, self.images.of(self.folder.image))
 
     def write(self, files: dict[str, str]) -> None:
@@ -146,50 +148,25 @@ class DockerEngine:
                 handle.write(text)
 
     def is_stale(self, place: DockerLayout) -> bool:
-        """Whether the files on disk, which the stack runs by, should be others now."""
+        """Whether the stack runs with other files than the present settings give."""
         for name, text in self.rendered(place).items():
             path = self.folder.root / name
             if not path.is_file() or path.read_text() != text:
                 return True
         return False
 
-    def refuse_clash(self) -> None:
-        """Raise NamesTaken when another checkout's containers have our names."""
-        fields = ("project", "project.working_dir")
-        shown = "\t".join(f'{{{{.Label "{LABEL}.{field}"}}}}' for field in fields)
-        named = f"name=^/?{CONTAINER_PREFIX}"
-        listed = (
-            "ps",
-            "--all",
-            "--filter",
-            named,
-            "--format",
-            f"{{{{.Names}}}}\t{shown}",
-        )
-        for line in self.docker.run(*listed).splitlines():
-            name, project, folder = line.split("\t")
-            if project != self.folder.project:
-                where = Path(folder).parent.parent if folder else "no checkout"
-                raise NamesTaken(
-                    f"the container {name} belongs to another stack ({where}); "
-                    "its name is the same for every checkout",
-                    f"cd {where} && ./etl --engine docker down"
-                    if folder
-                    else f"docker rm -f {name}",
-                )
-
     def is_up(self) -> bool:
         """Whether any service's container is running."""
-        return any(is_running(one) for one in self.docker.containers())
+        return any(map(is_running, self.docker.containers()))
 
     def seems_up(self) -> bool:
-        """Ask docker only when the last word was `up`."""
+        """Whether `up` has left the stack running. Asks docker only after an `up`."""
         with suppress(StackError):
             return self.folder.kept.exists() and self.is_up()
         return False
 
     def down(self, *, volumes: bool) -> bool:
-        """Remove the containers; with `volumes` what they have stored, too."""
+        """Remove the containers; with `volumes` also their data."""
         with self.folder.changing():
             ran = self.is_up()
             self.folder.kept.unlink(missing_ok=True)
@@ -199,7 +176,7 @@ class DockerEngine:
         return ran
 
     def restart(self, service: str | None, progress: Reporter) -> Status:
-        """Make one service's container anew, or all with freshly read settings."""
+        """Replace one service's container, or all of them with the present settings."""
         if service is None:
             self.down(volumes=False)
             return self.up(progress)
@@ -211,15 +188,15 @@ class DockerEngine:
             place = self.prepare(progress)
             if not isinstance(place.stack.unit(service), Service):
                 raise UsageError(
-                    f"{service} is a job: it runs when asked for", "./etl status"
+                    f"{service} is a job and has nothing to restart", "./etl status"
                 )
             Starter(self.docker, place, progress).replace(service)
         return self.status()
 
     def status(self) -> Status:
-        """Return how the stack is, without starting anything."""
+        """Return the state of the stack, without starting anything."""
         containers = by_unit(self.docker.containers())
-        if not any(is_running(one) for one in containers.values()):
+        if not any(map(is_running, containers.values())):
             return Status(running=False, ui_url=None, units=[])
         place = self.place()
         return Status(
@@ -238,15 +215,17 @@ class DockerEngine:
         return True
 
     def losses(self) -> list[str]:
-        """Say what `down --volumes` deletes."""
-        mine = f"label={LABEL}.project={self.folder.project}"
+        """Return what `down --volumes` deletes, a line for each volume."""
+        project = f"label={LABEL}.project={self.folder.project}"
         fields = f'{{{{.Name}}}}\t{{{{.Label "{LABEL}.volume"}}}}'
-        listed = self.docker.run("volume", "ls", "--filter", mine, "--format", fields)
+        listed = self.docker.run(
+            "volume", "ls", "--filter", project, "--format", fields
+        )
         named = [line.split("\t") for line in listed.splitlines()]
         return [f"{name}: {VOLUMES.get(key, key)}" for name, key in named]
 
     def logs(self, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
-        """Yield the last log lines of one service or of all, then what follows."""
+        """Yield the last log lines of one service or of all; with `follow` also new ones."""
         if not self.folder.compose_file.exists():
             return
         names = [self.place().stack.unit(service).name] if service else []
@@ -256,7 +235,7 @@ class DockerEngine:
         ) as process:
             try:
                 for line in process.stdout or ():
-                    # Compose clears the line even where it is told not to.
+                    # Compose clears the line even with --no-color.
                     plain = line.rstrip("\n").removeprefix(CLEAR_LINE)
                     name, bar, text = plain.partition("|")
                     yield f"{name.removeprefix(CONTAINER_PREFIX)}{bar}{text}"

@@ -1,4 +1,4 @@
-"""Where one checkout's containers are on this machine: names, files, ports, user."""
+"""Names, files, ports and user of one checkout's containers on this machine."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from ci.stack.settings import POSTGRES_PORT, PREFECT_PORT, StackSettings
 
 CONTAINER_PREFIX = "BioCirV_ETL_"
 COMMAND = "./etl --engine docker"
-CREDENTIALS = "/run/credentials.json"  # where processes inside find the user's file
+CREDENTIALS = "/run/credentials.json"  # path of the user's file in containers
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What the engine keeps for one home, and the names that are derived from it."""
+    """The engine's files in one home, and the names derived from the home."""
 
     home: Home
 
     @property
     def root(self) -> Path:
-        """Compose's files; remade at each start."""
+        """Compose's files; written again at each start."""
         return self.home.root / "docker"
 
     @property
@@ -42,12 +42,12 @@ class Folder:
 
     @property
     def build_file(self) -> Path:
-        """How the image is built; apart, because no service is needed for it."""
+        """How the image is built; a file of its own, because it needs no service."""
         return self.root / "build.yaml"
 
     @property
     def build_log(self) -> Path:
-        """Everything that the builder printed last time."""
+        """The whole output of the last build."""
         return self.root / "build.log"
 
     @property
@@ -57,17 +57,17 @@ class Folder:
 
     @property
     def kept(self) -> Path:
-        """There while the stack is meant to stay up: between `up` and `down`."""
+        """A file that exists between `up` and `down`: the stack stays up."""
         return self.root / "kept"
 
     @property
     def project(self) -> str:
-        """Compose's project: its volumes are this checkout's alone."""
+        """Compose's project, so that each checkout has volumes of its own."""
         return f"biocirv-etl-{self.home.key}"
 
     @property
     def image(self) -> str:
-        """The pipeline's image; a checkout's own, as its environment is."""
+        """The pipeline's image; each checkout builds its own."""
         return f"biocirv-etl:{self.home.key}"
 
     def ports(self) -> dict[str, int]:
@@ -79,7 +79,7 @@ class Folder:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Let one command at a time start or stop containers."""
+        """Wait until no other command starts or stops containers, then hold the lock."""
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "changing.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -88,7 +88,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class DockerLayout:
-    """What the engine fills into the description, and adds to it."""
+    """The stack with the values of one machine, and what only containers need."""
 
     folder: Folder
     checkout: Path
@@ -97,7 +97,7 @@ class DockerLayout:
     bind: Mapping[str, str]  # address on this machine, by port name
     credentials: Path | None
     user: str
-    person: str  # uid:gid of who runs the command
+    person: str  # uid:gid of the person who runs the command
     browser_url: str
     opened: str | None  # which ports a network can reach
     memory_gb: int  # limit of each container
@@ -149,7 +149,8 @@ def choose_ports(folder: Folder, settings: StackSettings) -> dict[str, int]:
 def credentials_file(settings: StackSettings, checkout: Path) -> Path | None:
     """Return the user's credentials file.
 
-    It must be there: Docker would make a folder of that name in its place.
+    Raises InvalidSetting when it does not exist: Docker would create a folder of that
+    name instead.
     """
     if settings.credentials_path is None:
         return None
@@ -164,9 +165,10 @@ def credentials_file(settings: StackSettings, checkout: Path) -> Path | None:
 
 
 def user() -> str:
-    """Return who the pipeline's processes run as: us, so that their files are ours.
+    """Return user and group of the pipeline's processes.
 
-    For root it is the image's own user: nothing of the pipeline runs as root.
+    Those of the person who starts the stack, who then owns the files that they write.
+    For root the image's own user, so that no service runs as root.
     """
     return person() if os.getuid() else places.USER
 

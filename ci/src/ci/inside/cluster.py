@@ -1,7 +1,7 @@
-"""What a Postgres in a container must hold, as SQL for psql; safe to repeat.
+"""SQL for psql that sets up role and databases of a server in a container.
 
-Standard library only. It runs at each start, not only when the data folder is made: a
-changed password takes effect, and a first start that was cut short is completed.
+Standard library only. It runs at each start and changes nothing that is already so. A
+changed password takes effect, and an interrupted first start is completed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from ci.stack.model import Cluster
 
 
 def ensure_sql(cluster: Cluster) -> str:
-    """Return the script that brings role, password, privileges, databases into being.
+    """Return the script that creates role, password, privileges and databases.
 
-    psql reads the password from PGPASSWORD: it is in no file and on no command line.
+    psql reads the password from PGPASSWORD, so that no file or command line has it.
     Names are lower-case identifiers (the settings check that): they need no quotes.
     """
     role = cluster.role
@@ -62,12 +62,12 @@ def hand_over(database: str, role: str) -> tuple[str, ...]:
 
 
 def create(name: str, owner: str) -> str:
-    """Return the statement that makes a database."""
+    """Return the statement that creates a database."""
     return f"CREATE DATABASE {name} OWNER {owner}"
 
 
 def unless(catalogue: str, column: str, name: str, statement: str) -> str:
-    r"""Return a query that runs a statement unless a catalogue has this name.
+    r"""Return the lines that run a statement unless a catalogue has this name.
 
     CREATE DATABASE has no IF NOT EXISTS and refuses to run in a block; \gexec runs
     what the query returns, which is nothing when the name is there.

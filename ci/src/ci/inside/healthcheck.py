@@ -1,14 +1,14 @@
-"""Probes as commands: how a container asks whether its own service is ready.
+"""Probes as commands: a container checks whether its own service is ready.
 
 Standard library only. `command` turns a probe of the stack into the command of a health
-check; the program below is what that command runs in the pipeline's image.
+check; in the pipeline's image that command runs the program below.
 
     python -m ci.inside.healthcheck http URL
     python -m ci.inside.healthcheck worker API_URL POOL [HOST]
     python -m ci.inside.healthcheck tcp HOST PORT
     python -m ci.inside.healthcheck            # the service of this container
 
-Exit code 0: ready; 1: not yet, with what was seen instead on standard error.
+Exit code 0: ready; 1: not ready, with the reason on standard error.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PROGRAM = ("python", "-m", "ci.inside.healthcheck")
 def command(probe: Probe) -> tuple[str, ...]:
     """Return the command that exits with 0 when the service is ready.
 
-    A service asks itself over the loopback: its own name need not resolve inside it. A
+    Over the loopback address, because a container need not resolve its own name. A
     database is asked once ensure-cluster.sh has made the role that asks: a connection
     before that would leave a FATAL line in its log.
     """
@@ -80,20 +80,20 @@ def with_host(url: str, hosts: Mapping[str, str]) -> str:
     return parts._replace(netloc=f"{host}:{parts.port or 80}").geturl()
 
 
-def seen_instead(arguments: list[str]) -> str | None:
-    """Ask once; return None when ready, else what was seen."""
+def reason_not_ready(arguments: list[str]) -> str | None:
+    """Check once; return None when ready, else the reason."""
     try:
         match arguments:
             case ["http", url]:
                 request(url)
             case ["worker", api, pool]:
-                return worker_missing(api, pool, socket.gethostname(), started_at())
+                return reason_no_worker(api, pool, socket.gethostname(), started_at())
             case ["worker", api, pool, host]:
-                return worker_missing(api, pool, host)
+                return reason_no_worker(api, pool, host)
             case ["tcp", host, port]:
                 socket.create_connection((host, int(port)), ANSWER_WITHIN_S).close()
             case []:
-                return container_unhealthy()
+                return reason_container_not_ready()
             case _:
                 return f"unknown arguments {arguments}"
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -101,7 +101,7 @@ def seen_instead(arguments: list[str]) -> str | None:
     return None
 
 
-def worker_missing(
+def reason_no_worker(
     api: str, pool: str, host: str, since: float | None = None
 ) -> str | None:
     """Return None when the server lists the worker of a host as ONLINE.
@@ -142,27 +142,27 @@ def started_at() -> float | None:
     return int(boot[1]) + ticks / os.sysconf("SC_CLK_TCK") if boot else None
 
 
-def container_unhealthy() -> str | None:
-    """Ask what the image's processes are there for: a pool's worker, else the API."""
+def reason_container_not_ready() -> str | None:
+    """Check the worker if the container has a work pool, else the API."""
     api = os.environ.get("PREFECT_API_URL")
     pool = os.environ.get("PREFECT_WORK_POOL_NAME")
     if not api:
-        return "PREFECT_API_URL is not set, so there is nothing to ask"
+        return "PREFECT_API_URL is not set, so there is nothing to check"
     if pool:
-        return worker_missing(api, pool, socket.gethostname(), started_at())
+        return reason_no_worker(api, pool, socket.gethostname(), started_at())
     request(f"{api}/health")
     return None
 
 
 def request(url: str, body: bytes | None = None) -> Any:
-    """Send one request, logged in where there is a login; return the answer's JSON."""
+    """Send one request, with the login if there is one; return the answer's JSON."""
     headers = {"Content-Type": "application/json"}
     if login := api_login():
         headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-    # The proxies of the machine are not for the stack's own network.
+    # Proxy settings of the machine do not apply to the stack's own network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    asked = urllib.request.Request(url, body, headers)  # noqa: S310  # our own server
-    with opener.open(asked, timeout=ANSWER_WITHIN_S) as answer:
+    query = urllib.request.Request(url, body, headers)  # noqa: S310  # our own server
+    with opener.open(query, timeout=ANSWER_WITHIN_S) as answer:
         return json.load(answer)
 
 
@@ -177,11 +177,11 @@ def api_login() -> str | None:
 
 
 def main() -> int:
-    """Ask once and write what was seen if it was not readiness."""
-    seen = seen_instead(sys.argv[1:])
-    if seen:
-        sys.stderr.write(seen + "\n")
-    return 1 if seen else 0
+    """Check once and write the reason if the service is not ready."""
+    reason = reason_not_ready(sys.argv[1:])
+    if reason:
+        sys.stderr.write(reason + "\n")
+    return 1 if reason else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Lists what an image holds: its Debian, conda and Python packages, as CycloneDX.
 
-Run inside the image, because only there it is known what has really been installed.
+Runs inside the image, which alone holds the records of what was installed.
 Standard library only.
 
     python -m ci.inside.sbom > sbom.cdx.json
@@ -20,7 +20,7 @@ DPKG_STATUS = Path("/var/lib/dpkg/status")
 
 
 def debian_packages(status: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, name and version of what dpkg has installed."""
+    """Yield kind, name and version of the packages that dpkg has installed."""
     text = status.read_text() if status.is_file() else ""
     for entry in text.split("\n\n"):
         fields = dict(
@@ -31,7 +31,7 @@ def debian_packages(status: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def conda_packages(environment: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, name and version of what pixi has installed."""
+    """Yield kind, name and version of the packages that pixi has installed."""
     for record in environment.glob("conda-meta/*.json"):
         package = json.loads(record.read_text())
         yield "conda", package["name"], package["version"]
@@ -43,7 +43,7 @@ def python_packages(folders: list[str]) -> Iterator[tuple[str, str, str]]:
         yield "pypi", found.metadata["Name"].lower(), found.version
 
 
-def bill(packages: Iterator[tuple[str, str, str]]) -> dict[str, Any]:
+def document(packages: Iterator[tuple[str, str, str]]) -> dict[str, Any]:
     """Return the list as a CycloneDX document, in a stable order."""
     components = [
         {
@@ -62,12 +62,12 @@ def bill(packages: Iterator[tuple[str, str, str]]) -> dict[str, Any]:
     }
 
 
-def everything() -> Iterator[tuple[str, str, str]]:
-    """Yield every package of the image that this runs in."""
+def all_packages() -> Iterator[tuple[str, str, str]]:
+    """Yield every package of the image."""
     yield from debian_packages(DPKG_STATUS)
     yield from conda_packages(Path(sys.prefix))
     yield from python_packages([p for p in sys.path if p.endswith("site-packages")])
 
 
 if __name__ == "__main__":
-    json.dump(bill(everything()), sys.stdout, indent=1)
+    json.dump(document(all_packages()), sys.stdout, indent=1)
