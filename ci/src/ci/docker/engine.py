@@ -66,7 +66,7 @@ class DockerEngine:
         """Start services, and what jobs need; stop the stack after its last user."""
         with self.held():
             with self.folder.changing():
-                starter = self.bring_up(progress, lambda starter: starter.ensure(names))
+                starter = self.bring_up(progress, lambda new: new.ensure(names))
             yield DockerSession(self.docker, starter.place, self.status)
 
     def up(self, progress: Reporter) -> Status:
@@ -86,7 +86,7 @@ class DockerEngine:
         start: Callable[[Starter], None],
         tries: int = PORT_TRIES,
     ) -> Starter:
-        """Start units; on other ports if one is taken between its choice and its use."""
+        """Start units; choose ports again if another process takes one meanwhile."""
         starter = Starter(self.docker, self.prepare(progress), progress)
         try:
             start(starter)
@@ -111,7 +111,7 @@ class DockerEngine:
                         self.down(volumes=False)
 
     def prepare(self, progress: Reporter) -> DockerLayout:
-        """Check names, write files and build the image; a running stack keeps its files."""
+        """Check names, write files, build the image; a running stack keeps its files."""
         check_names(self.docker)
         running = self.is_up()
         if not running:
@@ -225,7 +225,7 @@ class DockerEngine:
         return [f"{name}: {VOLUMES.get(key, key)}" for name, key in named]
 
     def logs(self, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
-        """Yield the last log lines of one service or of all; with `follow` also new ones."""
+        """Yield the last log lines of a service or of all; with `follow` also new ones."""
         if not self.folder.compose_file.exists():
             return
         names = [self.place().stack.unit(service).name] if service else []

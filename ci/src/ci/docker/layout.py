@@ -79,7 +79,7 @@ class Folder:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Wait until no other command starts or stops containers, then hold the lock."""
+        """Wait until no other command starts or stops containers, and lock them."""
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "changing.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

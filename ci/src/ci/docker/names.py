@@ -1,4 +1,4 @@
-"""Checks that the containers' names, which are fixed, are not in use by another stack."""
+"""Checks that no other stack uses the fixed names of the containers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_names(docker: Docker) -> None:
 
 
 def taken(name: str, folder: str) -> NamesTaken:
-    """Return the error for a container whose compose file is in this folder, or none."""
+    """Return the error for a container; `folder` is that of its compose file or empty."""
     if not folder:
         return NamesTaken(
             f"the container {name} belongs to no stack of this project, and a stack "
