@@ -111,7 +111,7 @@ class DockerEngine:
                         self.down(volumes=False)
 
     def prepare(self, progress: Reporter) -> DockerLayout:
-        """Check names, write files, build the image; a running stack keeps its files."""
+        """Check names, write files, build the image; a running stack keeps files."""
         check_names(self.docker)
         running = self.is_up()
         if not running:
@@ -225,7 +225,7 @@ class DockerEngine:
         return [f"{name}: {VOLUMES.get(key, key)}" for name, key in named]
 
     def logs(self, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
-        """Yield the last log lines of a service or of all; with `follow` also new ones."""
+        """Yield the last log lines of a service or of all; `follow` adds new ones."""
         if not self.folder.compose_file.exists():
             return
         names = [self.place().stack.unit(service).name] if service else []

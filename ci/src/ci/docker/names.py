@@ -24,7 +24,7 @@ def check_names(docker: Docker) -> None:
 
 
 def taken(name: str, folder: str) -> NamesTaken:
-    """Return the error for a container; `folder` is that of its compose file or empty."""
+    """Return the error for a container; `folder` holds its compose file, if any."""
     if not folder:
         return NamesTaken(
             f"the container {name} belongs to no stack of this project, and a stack "
