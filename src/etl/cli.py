@@ -203,7 +203,7 @@ def read_filters(words: Sequence[str]) -> dict[str, str]:
     """Return the values of `--COLUMN VALUE` and `--COLUMN=VALUE` by column.
 
     Raises:
-        WrongValue: A word is neither.
+        WrongValue: A name is neither.
     """
     filters: dict[str, str] = {}
     remaining = list(words)

@@ -144,7 +144,7 @@ def printable(text: str) -> str:
 
 
 def with_command(text: str) -> str:
-    """Return text whose commands name the engine in use.
+    """Return text with the engine in use in its commands.
 
     The stack sets ETL_COMMAND to what starts a command line of its engine, such as
     `./etl --engine docker`. Commands in messages begin with `./etl`.

@@ -1,4 +1,4 @@
-"""Connects to the application database and says what its failures mean."""
+"""Connects to the application database and translates its errors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def connect(settings: Settings) -> Engine:
 
 
 def require_head(connection: Connection) -> None:
-    """Refuse a database whose schema is not the one of this code.
+    """Refuse a database with another schema than this code has.
 
     Raises:
         SchemaOutdated: It is older, newer, or was never migrated.
@@ -93,7 +93,7 @@ def meaning(error: BaseException) -> EtlError:
             )
         case psycopg.errors.LockNotAvailable() | psycopg.errors.DeadlockDetected():
             return DatabaseUnavailable(
-                f"somebody else is using the same tables: {what}",
+                f"another session uses the same tables: {what}",
                 "run again; who it is: ./etl psql -- -c 'TABLE pg_stat_activity'",
             )
         case psycopg.OperationalError() | psycopg.InterfaceError():

@@ -144,7 +144,7 @@ class Engine:
         return self.answers.get(event, DEFAULTS.get(kind.name))
 
     def by_content(self, event: str, made: Made) -> str:
-        """Answer with a text that depends on the object alone: equal ones give one."""
+        """Answer with a text that is equal for equal objects."""
         text = hashlib.sha256(made.key.encode()).hexdigest()[:16]
         if event == "Service.hostname":
             if own := made.calls("withHostname"):
@@ -196,7 +196,7 @@ def served(engine: Engine) -> Iterator[int]:
     """Serve an engine on a port of the loopback."""
 
     class Handler(BaseHTTPRequestHandler):
-        """Speaks GraphQL over HTTP."""
+        """Serves GraphQL over HTTP."""
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -74,7 +74,7 @@ class Box:
 
 
 def executed(engine: Engine) -> list[Box]:
-    """Return the containers whose commands were run, in order."""
+    """Return the containers that ran commands, in order."""
     synced = [Box(made) for made in engine.happened("Container.sync")]
     return [box for box in synced if box.commands]
 

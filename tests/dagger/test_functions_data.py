@@ -38,7 +38,7 @@ async def test_a_job_as_a_function(
     assert started(engine) == needed
 
 
-async def test_checking_migrations_touches_nobody_s_data(engine: Engine) -> None:
+async def test_checking_migrations_leaves_data_alone(engine: Engine) -> None:
     theirs = dag.address("tcp://localhost:5432").service()
     await etl(postgres=theirs).check_migrations()
     steps = [step.name for _, made in engine.events for step in every_step(made)]
@@ -87,13 +87,13 @@ async def test_a_restore_is_migrated(engine: Engine) -> None:
     assert executed(engine)[0].made.calls("withMountedFile")
 
 
-async def test_reset_deletes_only_when_told_to(engine: Engine) -> None:
+async def test_reset_deletes_only_if_confirmed(engine: Engine) -> None:
     keys = volume_keys("pond")
     with pytest.raises(CallFailed, match=", ".join(keys)):
         await etl().reset()
     assert executed(engine) == []
-    said = await etl(project="pond").reset(yes=True)
-    assert said == f"emptied: {', '.join(keys)}\n"
+    printed = await etl(project="pond").reset(yes=True)
+    assert printed == f"emptied: {', '.join(keys)}\n"
     box = last(engine, "Container.sync")
     assert {v["key"] for v in box.volumes.values()} == set(keys.values())
     assert box.volumes["/volumes/pgdata"]["sharing"] == "LOCKED"
@@ -126,8 +126,8 @@ async def test_images_come_by_digest_and_from_one_file(engine: Engine) -> None:
     await engine.account(etl().build())
     used = {
         argument
-        for _, one in engine.events
-        for step in every_step(one)
+        for _, made in engine.events
+        for step in every_step(made)
         for argument in (
             [step.arguments["address"]]
             if step.name == "from"

@@ -36,9 +36,9 @@ def declared(registered: Made, step: str) -> list[Made]:
     """Return what was given to a step of the registration."""
     return [
         value
-        for one in every_step(registered)
-        if one.name == step
-        for value in one.arguments.values()
+        for call in every_step(registered)
+        if call.name == step
+        for value in call.arguments.values()
         if isinstance(value, Made)
     ]
 
@@ -91,8 +91,8 @@ async def test_a_call_through_the_runtime_is_the_function(
     engine.answers["Container.stdout"] = "the receipt\n"
     state = await constructed(module)
     arguments = {"sources": ["nass"], "reload": True}
-    said = await module.get_result("Etl", state, "run_etl", arguments)
-    assert said == "the receipt\n"
+    printed = await module.get_result("Etl", state, "run_etl", arguments)
+    assert printed == "the receipt\n"
     words = ["--source", "nass", "--reload"]
     assert last(engine, "Container.stdout").commands == [command("run-etl", *words)]
     service = await module.get_result("Etl", state, "stack", {})

@@ -103,7 +103,7 @@ def lab(db: Engine, tmp_path: Path) -> Lab:
 
 
 class Table:
-    """A NASS file whose cells a test can change. Line numbers count from 1."""
+    """A NASS file with cells that a test can change. Line numbers count from 1."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.header = lines[0].split("\t")

@@ -1,4 +1,4 @@
-"""What pixi.toml adds to the locked wheels: read, ordered, told."""
+"""What pixi.toml adds to the locked wheels: read, ordered, reported."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def test_the_lock_wins_and_says_so(
     lock = tmp_path / "requirements.lock"
     lock.write_text("httpx==0.28.1 \\\n    --hash=sha256:1\nruamel-yaml==0.19\n")
     assert extras.main(asked, lock) == 0
-    told = capsys.readouterr().err
-    assert "asks for HTTPX, requirements.lock has httpx==0.28.1: it wins" in told
-    assert "asks for ruamel.yaml" in told
+    messages = capsys.readouterr().err
+    assert "asks for HTTPX, requirements.lock has httpx==0.28.1: it wins" in messages
+    assert "asks for ruamel.yaml" in messages
 
 
 def test_another_source_than_an_index_is_refused_with_the_way_out(
@@ -68,6 +68,6 @@ def test_another_source_than_an_index_is_refused_with_the_way_out(
     lock = tmp_path / "requirements.lock"
     lock.write_text("")
     assert extras.main(asked, lock) == 2
-    told = capsys.readouterr().err
-    assert "mine comes from git, not from an index" in told
-    assert "fix: " in told
+    messages = capsys.readouterr().err
+    assert "mine comes from git, not from an index" in messages
+    assert "fix: " in messages

@@ -17,7 +17,13 @@ NAMES = {"Dockerfile", "etl", "run", "pre-commit"}
 PHRASES = (
     *("told", "tells?", "tale", "bears?", "heeds?", "strangers?", "speaks?", "nobody"),
     *("somebody", "anybody", "whose", "the dead", "last words", "by hand", "a word"),
-    *("in step", "by rights", "for ever", "says who", "(?:what|how) it came to"),
+    *(
+        r"in step(?!\.\w)",
+        "by rights",
+        "for ever",
+        "says who",
+        "(?:what|how) it came to",
+    ),
     "what (?:became|becomes|has become) of",
 )
 VARIABLES = {"told", "said", "one"}
@@ -28,37 +34,18 @@ ALLOWED: dict[str, set[str]] = {}
 # Files that were written before this test. A file may leave the list, none may join it.
 PENDING: set[str] = {
     "alembic/versions/20261123_1900_ledger.py",
-    "ci/src/ci/cli/command.py",
-    "ci/src/ci/cli/engines.py",
-    "ci/src/ci/cli/progress.py",
-    "ci/src/ci/cli/verbs.py",
     "ci/src/ci/dagger/functions/runs.py",
     "ci/src/ci/docker/compose.py",
-    "ci/src/ci/docker/containers.py",
     "ci/src/ci/docker/engine.py",
-    "ci/src/ci/docker/image.py",
     "ci/src/ci/host/engine.py",
     "ci/src/ci/host/home.py",
-    "ci/src/ci/host/ports.py",
-    "ci/src/ci/inside/scripts/ensure-cluster.sh",
-    "ci/src/ci/local/child.py",
     "ci/src/ci/local/daemon.py",
     "ci/src/ci/local/engine.py",
-    "ci/src/ci/local/guard.py",
     "ci/src/ci/local/layout.py",
-    "ci/src/ci/local/logs.py",
     "ci/src/ci/local/postgres.py",
-    "ci/src/ci/local/processes.py",
     "ci/src/ci/local/supervisor.py",
     "ci/src/ci/stack/settings.py",
-    "docs/reference/verbs.md",
-    "src/etl/cli.py",
-    "src/etl/console.py",
     "src/etl/counts.py",
-    "src/etl/db.py",
-    "src/etl/extract/http_client.py",
-    "src/etl/extract/quickstats.py",
-    "src/etl/flows/follow.py",
     "src/etl/ledger/cursor.py",
     "src/etl/ledger/holding.py",
     "src/etl/ledger/receipt.py",
@@ -68,7 +55,6 @@ PENDING: set[str] = {
     "src/etl/load/keys.py",
     "src/etl/load/stage.py",
     "src/etl/models/ledger.py",
-    "src/etl/progress.py",
     "src/etl/readers/header.py",
     "src/etl/readers/json_records.py",
     "src/etl/report/render.py",
@@ -81,16 +67,9 @@ PENDING: set[str] = {
     "src/etl/views/out_etl__runs.v1.sql",
     "src/etl/views/out_etl__runs.v2.sql",
     "src/etl/views/out_nass__value_history.v1.sql",
-    "tests/dagger/engine.py",
-    "tests/dagger/read.py",
-    "tests/dagger/test_functions_data.py",
-    "tests/dagger/test_registration.py",
-    "tests/db/conftest.py",
     "tests/docker/conftest.py",
-    "tests/docker/machine/daemon.py",
     "tests/docker/site.py",
     "tests/docker/test_compose.py",
-    "tests/docker/test_extras.py",
     "tests/docker/test_healthcheck.py",
     "tests/docker/test_rows_both.py",
     "tests/docker/test_rows_docker.py",
@@ -98,7 +77,6 @@ PENDING: set[str] = {
     "tests/security/test_login.py",
     "tests/stack/test_lifecycle.py",
     "tests/stack/test_postgres.py",
-    "tests/stack/test_supervisor.py",
 }
 
 
@@ -120,7 +98,7 @@ def odd_phrases(text: str) -> list[str]:
     """Return the phrases of the list that occur, in any case, also across lines."""
     plain = re.sub(r"[\s_#*]+", " ", text)
     found = re.findall(
-        rf"(?<![A-Za-z])(?:{'|'.join(PHRASES)})(?![A-Za-z])", plain, re.IGNORECASE
+        rf"(?<![A-Za-z.])(?:{'|'.join(PHRASES)})(?![A-Za-z])", plain, re.IGNORECASE
     )
     return sorted({phrase.lower() for phrase in found})
 

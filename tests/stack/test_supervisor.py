@@ -73,7 +73,7 @@ async def test_a_service_added_to_the_real_stack_is_run_without_any_other_change
         states = {state["name"]: state["status"] for state in running.states()}
     assert states["db"] == "ready"
     assert states["dummy"] == "ready"
-    assert states["prefect-server"] == "stopped"  # nobody asked for it
+    assert states["prefect-server"] == "stopped"  # it was not asked for
 
 
 async def test_units_start_when_their_needs_are_met_and_stop_in_reverse(
@@ -106,7 +106,7 @@ async def test_a_gate_that_fails_keeps_what_needs_it_from_starting(home: Home) -
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("import sys; print('cannot bind'); sys.exit(9)", "ended (exit code 9)"),
         ("import time; print('deaf'); time.sleep(60)", "ended (killed by signal"),
@@ -114,7 +114,7 @@ async def test_a_gate_that_fails_keeps_what_needs_it_from_starting(home: Home) -
     ids=["ends at once", "never ready"],
 )
 async def test_a_service_that_does_not_become_ready_is_named_with_its_log(
-    home: Home, code: str, said: str
+    home: Home, code: str, message: str
 ) -> None:
     broken = web(
         "broken", command=("python", "-c", code), within_s=1.5, stop_within_s=1.0
@@ -122,7 +122,7 @@ async def test_a_service_that_does_not_become_ready_is_named_with_its_log(
     async with supervisor(home, broken) as running:
         with pytest.raises(UnitFailed) as failure:
             await running.ensure(["broken"])
-    assert said in str(failure.value)
+    assert message in str(failure.value)
     assert "  | " in str(failure.value)
 
 

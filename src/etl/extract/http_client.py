@@ -118,20 +118,20 @@ class ApiClient:
 
     def _understand(self, response: httpx.Response) -> dict[str, Any]:
         status = response.status_code
-        said = response.text.replace(self._key, STRUCK)[:200]
+        text = response.text.replace(self._key, STRUCK)[:200]
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= 500:
             raise TryAgain(
                 f"{self._url} answers {status}", "run again later", _asked(response)
             )
-        if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE or "exceeds limit" in said:
-            raise TooManyRecords(f"{self._url} answers {status}: {said}")
+        if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE or "exceeds limit" in text:
+            raise TooManyRecords(f"{self._url} answers {status}: {text}")
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise ConfigError(
-                f"{self._url} refuses the key: {said}", "correct USDA_NASS_API_KEY"
+                f"{self._url} refuses the key: {text}", "correct USDA_NASS_API_KEY"
             )
         if status != httpx.codes.OK:
             raise ConfigError(
-                f"{self._url} refuses the request with {status}: {said}",
+                f"{self._url} refuses the request with {status}: {text}",
                 "correct the conditions after `api:`",
             )
         try:

@@ -51,7 +51,7 @@ def fetch_records(
             progress.advance(len(page))
         if not progress.done:
             raise DataError(
-                f"{spec.name}: the API has no records for {_told(conditions)}",
+                f"{spec.name}: the API has no records for {_as_text(conditions)}",
                 "correct the conditions after `api:`",
             )
         target.write(b"\n]}\n")
@@ -86,7 +86,7 @@ def _split(
     column = next((name for name in api.split_by if name not in conditions), None)
     if column is None:
         raise SourceChanged(
-            f"{_told(conditions)} has over {api.page_limit:,} records and cannot be "
+            f"{_as_text(conditions)} has over {api.page_limit:,} records and cannot be "
             "split further",
             "add a column to split_by of the source's spec",
         )
@@ -117,11 +117,11 @@ def _require_all(page: list[Any], count: int, conditions: Conditions) -> None:
     """Refuse an answer that is shorter or longer than was announced."""
     if len(page) != count:
         raise SourceUnavailable(
-            f"the API announced {count:,} records for {_told(conditions)} and sent "
+            f"the API announced {count:,} records for {_as_text(conditions)} and sent "
             f"{len(page):,}",
             "run again; it may have been loading new data",
         )
 
 
-def _told(conditions: Conditions) -> str:
+def _as_text(conditions: Conditions) -> str:
     return ", ".join(f"{name}={value}" for name, value in conditions.items()) or "all"

@@ -28,7 +28,7 @@ class Follower:
     Args:
         api: The server.
         run: The run, as it was created.
-        pool: The work pool whose workers may run it.
+        pool: The work pool with the workers that may run it.
         process_is_alive: Returns whether the run's process still holds its ledger.
         report: Receives each line of progress.
     """

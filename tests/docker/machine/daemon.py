@@ -87,7 +87,7 @@ class Machine:
             "XTABLES_LIBDIR": str(libraries[0] / "xtables"),
         }
         with (self.folder / "dockerd.log").open("ab") as log:
-            subprocess.run(  # setsid: it is nobody's child, and may outlive the tests
+            subprocess.run(  # setsid: it may outlive the tests
                 [
                     *("setsid", "--fork", root / "usr/sbin/dockerd"),
                     *("--host", f"unix://{self.socket}"),

@@ -83,7 +83,7 @@ def common_options() -> list[click.Parameter]:
 
 
 class Helpful(click.Command):
-    """A command with `-h`, whose help is raised instead of printed."""
+    """A command with `-h`, which raises its help instead of printing it."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option:
         """Return the option --help."""

@@ -56,7 +56,7 @@ def point_out_others(
 
 
 def addressed(text: str, name: str) -> str:
-    """Return a text whose commands name the engine, if it would not be meant else."""
+    """Return a text with the engine in its commands, unless it is the default."""
     if name == default_engine() or "--engine" in text:
         return text
     return text.replace("./etl ", f"./etl --engine {name} ")

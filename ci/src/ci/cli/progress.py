@@ -18,7 +18,7 @@ SYMBOLS = {
 }  # fmt: skip
 COLOURS = {"ready": "green", "completed": "green", "failed": "red"}
 # Worth a line of its own where nothing can be redrawn.
-TOLD = ("ready", "completed", "failed")
+REPORTED = ("ready", "completed", "failed")
 REDRAWS_PER_S = 12
 
 
@@ -36,7 +36,7 @@ class StartProgress:
         self._begun = time.monotonic()
         self._units: dict[str, dict[str, Any]] = {}
         self._started: dict[str, float] = {}
-        self._told: set[tuple[str, str, int]] = set()
+        self._reported: set[tuple[str, str, int]] = set()
         self._tree = stream.isatty() and os.environ.get("TERM") != "dumb" and not quiet
         self._live: Live | None = None
 
@@ -78,10 +78,10 @@ class StartProgress:
         self._units[name] = state
         if self._tree:
             self._redraw()
-        elif status in TOLD or (status == "starting" and state["detail"]):
+        elif status in REPORTED or (status == "starting" and state["detail"]):
             mark = (name, status, state["restarts"])
-            if mark not in self._told:
-                self._told.add(mark)
+            if mark not in self._reported:
+                self._reported.add(mark)
                 self._line(state)
 
     def _line(self, state: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ def down(args: Options, ctx: Context) -> Result:
 
 
 def confirm(losses: list[str]) -> None:
-    """Ask before data are deleted; without a terminal there is nobody to ask."""
+    """Ask before data are deleted. Raises UsageError without a terminal."""
     lost = "".join(f"\n  {loss}" for loss in losses)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"this deletes{lost}", "./etl down --volumes --yes")
@@ -168,7 +168,7 @@ def migrate(args: Options, ctx: Context) -> Result:
 def job(
     name: str, arguments: list[str], ctx: Context, files: Iterable[Path] = ()
 ) -> Result:
-    """Run a job, whose exit code is the verb's; under --json read its document."""
+    """Run a job and return its exit code; with --json read its document."""
     with ctx.engine.hold([name], ctx.progress) as session:
         code, output = session.run_job(
             name, arguments, capture=ctx.as_json, files=files
@@ -235,10 +235,10 @@ def health(args: Options, ctx: Context) -> Result:
     if not ctx.engine.status().running:
         raise UnitFailed("no response: the stack is not up", "./etl up")
     with ctx.engine.hold([], ctx.progress) as session:  # asks only, starts nothing
-        code, said = session.run_job("check-db-health", [], capture=True)
+        code, output = session.run_job("check-db-health", [], capture=True)
     if code:
-        raise UnitFailed(said.strip() or "no response", "./etl up")
-    return Result({"said": said.strip()}, tuple(said.splitlines()))
+        raise UnitFailed(output.strip() or "no response", "./etl up")
+    return Result({"output": output.strip()}, tuple(output.splitlines()))
 
 
 def rebuild(args: Options, ctx: Context) -> Result:

@@ -1,4 +1,4 @@
-"""TCP ports of this machine: choosing one, and naming who holds one that is taken."""
+"""TCP ports of this machine: choosing a free port, naming the holder of a taken one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Reserved:
 
     Seconds pass between the choice of a port and a server listening on it, and in that
     time another stack would find it free. The reservation is the UDP port of the same
-    number: nobody uses it, it is exclusive across users, and the kernel gives it back
+    number: it is not used, it is exclusive across users, and the kernel gives it back
     however we end.
     """
 
@@ -58,7 +58,7 @@ def choose(port: Port, preferred: int | None = None) -> Reserved:
 
 
 def reserve(number: int) -> Reserved | None:
-    """Reserve a port; None if it is reserved, or somebody listens on it."""
+    """Reserve a port; None if it is reserved or taken."""
     mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         mark.bind((LOOPBACK, number))
@@ -88,10 +88,10 @@ def holder(number: int) -> str:
         connections = psutil.net_connections(kind="inet4")
     except psutil.AccessDenied:
         return "another process (run as root to see which)"
-    for one in connections:
-        listens = one.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
-        if one.laddr and one.laddr.port == number and listens:
-            if one.pid is None:
+    for connection in connections:
+        listens = connection.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
+        if connection.laddr and connection.laddr.port == number and listens:
+            if connection.pid is None:
                 return "another user's process"
-            return f"process {one.pid} ({psutil.Process(one.pid).name()})"
+            return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
     return "another process"

@@ -25,8 +25,8 @@ LOG_ROTATE_BYTES = 20_000_000
 class Child:
     """A process in a group of its own, writing straight to its log file.
 
-    The supervisor is not in the way of its output: a log of any size blocks nobody, and
-    outlives a supervisor that is killed.
+    Its output does not pass through the supervisor, so it never blocks, and the log is
+    complete when the supervisor is killed.
     """
 
     process: anyio.abc.Process

@@ -24,10 +24,10 @@ GRACE_S = 2.0
 def sweep(home: Home, grace_s: float = GRACE_S) -> int:
     """End every process of a home that has no supervisor; return how many."""
     servers = list(working_in(home.pgdata, "postgres"))
-    known = {one.pid for one in servers}
-    others = [one for one in marked(home.marks) if one.pid not in known]
+    known = {server.pid for server in servers}
+    others = [child for child in marked(home.marks) if child.pid not in known]
     end(others, signal.SIGTERM, grace_s)
-    end([one for one in servers if one.alive()], signal.SIGINT, grace_s)
+    end([server for server in servers if server.alive()], signal.SIGINT, grace_s)
     return len(others) + len(servers)
 
 

@@ -16,7 +16,7 @@ def read_logs(
 ) -> Iterator[str]:
     """Yield the last lines of one log or of all, each behind its service's name.
 
-    With `follow` it goes on for ever with what is added. Raises UsageError for a
+    With `follow` it continues with what is added. Raises UsageError for a
     service that has no log.
     """
     paths = chosen(folder, service)

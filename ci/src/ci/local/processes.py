@@ -15,7 +15,7 @@ import psutil
 
 @dataclass(frozen=True)
 class Identity:
-    """One process, told apart from a later one with the same pid."""
+    """One process, which differs from a later one with the same pid."""
 
     pid: int
     started_at: float
@@ -26,7 +26,7 @@ class Identity:
         return cls(pid, psutil.Process(pid).create_time())
 
     def alive(self) -> bool:
-        """Whether it still runs; a zombie that nobody reaps counts as dead."""
+        """Whether it still runs; an unreaped zombie counts as ended."""
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
             return (
@@ -54,7 +54,7 @@ def marked(marks: Mapping[str, str]) -> Iterator[Identity]:
 
 
 def working_in(folder: Path, program: str) -> Iterator[Identity]:
-    """Find the processes of a program whose working directory is `folder`.
+    """Find the processes of a program in the working directory `folder`.
 
     Postgres's backends work in their data directory: this finds those that outlive
     a killed postmaster, whatever became of their environment.
@@ -67,19 +67,19 @@ def working_in(folder: Path, program: str) -> Iterator[Identity]:
 
 def end(identities: Iterable[Identity], number: int, within_s: float) -> None:
     """Signal processes, wait up to `within_s`, then kill what is left."""
-    waiting = [one for one in identities if one.alive()]
-    for one in waiting:
-        kill(one, number)
+    waiting = [process for process in identities if process.alive()]
+    for process in waiting:
+        kill(process, number)
     deadline = time.monotonic() + within_s
     while waiting and time.monotonic() < deadline:
         time.sleep(0.01)
-        waiting = [one for one in waiting if one.alive()]
-    for one in waiting:
-        kill(one, signal.SIGKILL)
+        waiting = [process for process in waiting if process.alive()]
+    for process in waiting:
+        kill(process, signal.SIGKILL)
 
 
-def kill(one: Identity, number: int) -> None:
+def kill(process: Identity, number: int) -> None:
     """Signal one process, not its group, if it is still the one meant."""
-    if one.alive():
+    if process.alive():
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(one.pid, number)
+            os.kill(process.pid, number)
