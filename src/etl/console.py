@@ -7,6 +7,7 @@ results go to standard output, progress and errors to standard error.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -59,6 +60,10 @@ def run_program(
     words = list(sys.argv[1:] if argv is None else argv)
     as_json, debug = "--json" in words, "--debug" in words
     started = time.monotonic()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal in ASCII shows é as \xe9 instead of ending the program.
+            stream.reconfigure(errors="backslashreplace")
     try:
         with command.make_context(name, words) as context:
             result = command.invoke(context)

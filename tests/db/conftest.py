@@ -53,7 +53,7 @@ class Lab:
                         source,
                         run_id=run_id,
                         raw=inputs[source],
-                        **options if source == "nass" else {},
+                        **options,
                     )
                 except EtlError as error:
                     record_failure(self.engine, run_id, source, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -67,6 +68,48 @@ def test_trace_leads_to_file_and_line(lab: Any, table: Any, etl: Any) -> None:
     assert "made_up.tsv" in etl("trace", "--value", "77")[1]
 
 
+def test_trace_shows_the_history_of_the_figure_alone(
+    lab: Any, table: Any, etl: Any
+) -> None:
+    """Figures that differ in a column of the key that is not among the shown ones."""
+    table.rows = [list(table.rows[0]) for _ in range(3)]
+    table.set(3, "DOMAIN_DESC", "AREA").set(4, "COUNTY_CODE", "001")
+    table.set(4, "COUNTY_NAME", "ALAMEDA")  # but the location described as the other
+    lab.nass(table.text())
+    lab.nass(table.set(2, "VALUE", "77").text())
+    figures = json.loads(etl("trace", "--year", table.get(2, "YEAR"), "--json")[1])
+    by_line = {figure["raw_line"]: figure for figure in figures["data"]["figures"]}
+    assert {line: len(f["earlier"]) for line, f in by_line.items()} == {
+        2: 1,
+        3: 0,
+        4: 0,
+    }
+    (earlier,) = by_line[2]["earlier"]
+    assert (earlier["input_name"], earlier["raw_line"]) == ("made_up.tsv", 2)
+    assert earlier["raw_text"] != by_line[2]["raw_text"]
+
+
+def test_trace_finds_what_was_retracted(lab: Any, table: Any, etl: Any) -> None:
+    lab.nass(table.text())
+    value = table.get(2, "VALUE").replace(",", "")
+    key = ("--year", table.get(2, "YEAR"), "--short_desc", table.get(2, "SHORT_DESC"))
+    table.set(2, "YEAR", table.get(3, "YEAR")).set(2, "SHORT_DESC", "ANOTHER")
+    lab.execute("DELETE FROM core_nass__value WHERE raw_line <> 2")
+    lab.execute(
+        "WITH gone AS (DELETE FROM core_nass__value RETURNING *) "
+        "INSERT INTO core_nass__value_history (series_id, location_id, period_id, "
+        "value, load_time, load_run_id, raw_file_id, raw_line, change, "
+        "replaced_by_run_id) SELECT series_id, location_id, period_id, value, "
+        "load_time, load_run_id, raw_file_id, raw_line, 'retracted', load_run_id "
+        "FROM gone"
+    )
+    code, out, _ = etl("trace", *key, "--json")
+    (figure,) = json.loads(out)["data"]["figures"]
+    assert (code, figure["state"], figure["raw_line"]) == (0, "retracted", 2)
+    assert float(figure["value"]) == float(value)
+    assert "retracted" in etl("trace", *key)[1]
+
+
 def test_trace_takes_values_as_values(etl: Any) -> None:
     code, out, _ = etl("trace", "--commodity", "x'; DROP TABLE core_nass__value; --")
     assert (code, out.splitlines()[0]) == (0, "no figures")
@@ -116,3 +159,16 @@ def test_help_of_the_verbs_costs_no_import() -> None:
     heavy = {"sqlalchemy", "polars", "psycopg", "pydantic", "prefect", "rich"}
     assert not heavy & set(done.stdout.split())
     assert all(verb.get_short_help_str() for verb in VERBS)
+
+
+def test_output_that_a_terminal_cannot_encode() -> None:
+    """The descriptions have an ellipsis, which ASCII has not."""
+    done = subprocess.run(
+        [sys.executable, "-m", "etl.cli", "sources", "nass"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u2026" in done.stdout

@@ -26,12 +26,14 @@ class Listing:
         rows: One dictionary per row, all with the same keys.
         shown: The columns a terminal has room for; JSON has them all.
         note: A sentence after the table.
+        lines: What a terminal shows in place of `rows`, if that is not the same.
     """
 
     name: str
     rows: list[Row]
     shown: tuple[str, ...]
     note: str = ""
+    lines: list[Row] | None = None
 
 
 def list_runs(engine: Engine, *, limit: int) -> Listing:

@@ -37,9 +37,8 @@ def query(read: Callable[[Engine, Settings], Listing]) -> Result:
 def as_table(listing: Listing) -> Result:
     """Return a listing as data and as a table for the terminal."""
     if listing.rows:
-        cells = (
-            [as_cell(row[column]) for column in listing.shown] for row in listing.rows
-        )
+        rows = listing.rows if listing.lines is None else listing.lines
+        cells = ([as_cell(row[column]) for column in listing.shown] for row in rows)
         header = [column.replace("_", " ") for column in listing.shown]
         text = render_table(header, cells)
     else:
