@@ -1,7 +1,6 @@
 """${message}.
 
-Revision ${up_revision}, after ${down_revision}. Give it the file's time as its name
-(YYYYMMDD_HHMM), and set `etl.models.revision.REVISION` to it.
+Revision ${up_revision}, after ${down_revision}. Set `etl.models.revision.REVISION` to it.
 """
 
 import sqlalchemy as sa
