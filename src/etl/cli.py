@@ -218,7 +218,40 @@ def read_filters(words: Sequence[str]) -> dict[str, str]:
     return filters
 
 
-VERBS = (run, runs, report, rejects, sources, trace)
+@click.command(
+    "residues",
+    cls=Verb,
+    job="data",
+    examples=[
+        ("residues", "every residue in the newest year"),
+        ("residues --county Merced --crop Almonds", "one crop in one county"),
+        ("residues --month 9 --csv > september.csv", "what is available in September"),
+    ],
+    exit_codes=READS_DATABASE,
+)
+@click.option("--county", metavar="NAME", help="name, FIPS code or three-digit code")
+@click.option("--crop", metavar="NAME", help="crop of the residue factors")
+@click.option(
+    "--year", type=click.IntRange(1900, 2100), metavar="YEAR", help="(newest)"
+)
+@click.option(
+    "--month", type=click.IntRange(1, 12), metavar="1-12", help="tons of one month"
+)
+@click.option("--csv", "as_csv", is_flag=True, help="print CSV with every column")
+def residues(as_csv: bool, **conditions: Any) -> Result:
+    """Estimate crop residues by county, crop, year and month.
+
+    Tons are short tons. What is missing from the rows is listed after them.
+    """
+    from etl.report.query import database
+    from etl.report.residues import Question, answer_question, as_result
+
+    with database() as (engine, _):
+        answer = answer_question(engine, Question(**conditions))
+    return as_result(answer, as_csv=as_csv)
+
+
+VERBS = (run, residues, runs, report, rejects, sources, trace)
 """What the entry point `data` of the group `etl.verbs` names."""
 
 program = click.Group("etl", commands=VERBS, params=output_options())

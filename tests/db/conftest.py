@@ -102,6 +102,20 @@ def lab(db: Engine, tmp_path: Path) -> Lab:
     return lab
 
 
+@pytest.fixture
+def residues(lab: Lab) -> Lab:
+    """Places, factors, the mapping and the sample of the reports, loaded."""
+    receipt = lab.run(
+        {
+            "residue_factors": lab.sample("residue_factors.csv"),
+            "cac_crops": lab.sample("cac_crops.csv"),
+            "cac": lab.sample("cac_sample.csv"),
+        }
+    )
+    assert receipt.status == "succeeded"
+    return lab
+
+
 class Table:
     """A NASS file with cells that a test can change. Line numbers count from 1."""
 

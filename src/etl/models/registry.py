@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from etl.models import geography, ledger, nass
+from etl.models import geography, ledger, nass, residues
 from etl.models.base import Base
 
-__all__ = ["geography", "ledger", "metadata", "nass"]
+__all__ = ["geography", "ledger", "metadata", "nass", "residues"]
 
 metadata = Base.metadata

@@ -7,12 +7,47 @@ migration keeps meaning what it meant.
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
+
+COLUMN = re.compile(r"^--   (\w+): (.+)$", re.M)
 
 
 def definition(view: str, *, version: int) -> str:
     """Return the SELECT of one version of a view."""
     return files("etl.views").joinpath(f"{view}.v{version}.sql").read_text("utf-8")
+
+
+def comments(view: str, *, version: int) -> tuple[str, dict[str, str]]:
+    """Return what one version of a view says of itself, and of each of its columns.
+
+    Both are in the comment lines before the SELECT: sentences, then one line
+    `--   column: meaning` per column. A version from before this convention has no
+    column lines.
+    """
+    lines = definition(view, version=version).split("SELECT", 1)[0]
+    columns = dict(COLUMN.findall(lines))
+    sentences = COLUMN.sub("", lines).replace("--", " ")
+    return " ".join(sentences.split()), columns
+
+
+def create_statements(view: str, *, version: int) -> list[str]:
+    """Return the statements that create one version of a view with its comments."""
+    text, columns = comments(view, version=version)
+    return [
+        f"CREATE VIEW {view} AS {definition(view, version=version)}",
+        f"COMMENT ON VIEW {view} IS {_literal(text)}",
+        *(
+            f"COMMENT ON COLUMN {view}.{column} IS {_literal(meaning)}"
+            for column, meaning in columns.items()
+        ),
+    ]
+
+
+def _literal(text: str) -> str:
+    """Return a text as a string of SQL; op.execute reads a colon as a parameter."""
+    escaped = text.replace("'", "''").replace(":", "\\:")
+    return f"'{escaped}'"
 
 
 def latest() -> dict[str, int]:
