@@ -1,4 +1,4 @@
--- One row per year and commodity whose report prints a total of the state: whether
+-- One row per year and commodity with a printed total of the state: whether the
 -- counties and the sum of other counties add up to it.
 --   year: year of the harvest
 --   commodity_code: code of NASS California
