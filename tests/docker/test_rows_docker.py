@@ -95,10 +95,15 @@ def test_the_first_start_leaves_no_fatal_line_in_the_databases_log(site: Site) -
 
 
 @ON_DOCKER
-def test_the_image_holds_no_database_server_and_names_the_engine(site: Site) -> None:
+def test_the_image_holds_no_database_server(site: Site) -> None:
     assert "embedded" not in site.worker("pip", "list").stdout
-    command = site.worker("printenv", "ETL_COMMAND").stdout
-    assert command == "./etl --engine docker\n"
+
+
+@ON_DOCKER
+def test_commands_in_receipts_and_errors_name_the_engine(site: Site) -> None:
+    assert "more: ./etl --engine docker " in site.etl("report").stdout
+    unknown = site.etl("report", "00000000-0000-0000-0000-000000000000", code=2)
+    assert "fix: ./etl --engine docker runs" in unknown.stderr
 
 
 @ON_DOCKER
@@ -158,16 +163,25 @@ def test_a_shell_hook_activates_the_environment(site: Site) -> None:
 def test_secrets_are_in_no_file_that_others_read_and_in_no_command_line(
     site: Site,
 ) -> None:
-    password = (site.checkout / ".etl" / "postgres_password").read_text()
-    for path in (site.checkout / ".etl" / "docker").rglob("*"):
-        if path.is_file() and password in path.read_text():
-            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
-            assert path.parent.name == "env"
-    for name in SERVICES:
-        container = site.inspect(name)
-        said = [container["Path"], container["Args"], container["Config"]["Cmd"]]
-        assert password not in json.dumps(said)
-    assert password not in site.task("service-logs").stdout
+    files = ("postgres_password", "prefect_login")
+    secrets = [(site.checkout / ".etl" / name).read_text().strip() for name in files]
+    logs = site.task("service-logs").stdout
+    for secret in secrets:
+        assert len(secret) > 20
+        for path in (site.checkout / ".etl" / "docker").rglob("*"):
+            if path.is_file() and secret in path.read_text():
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+                assert path.parent.name == "env"
+        for name in (*SERVICES, "setup-db"):
+            container = site.inspect(name)
+            without_variables = container["Config"] | {"Env": None}
+            assert secret not in json.dumps(container | {"Config": without_variables})
+            assert secret not in site.docker("top", f"BioCirV_ETL_{name}", code=None)
+        assert secret not in logs
+    history = site.docker(
+        "history", "--no-trunc", site.inspect("prefect-worker")["Image"]
+    )
+    assert not any(secret in history for secret in secrets)
 
 
 @ON_DOCKER

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine, Text, cast, func, select, text
 
+from etl.console import with_command
 from etl.db import require_head, translated_errors
 from etl.errors import ConfigError
 from etl.models.ledger import LedgerReject, LedgerRun
@@ -98,7 +99,8 @@ def list_rejects(
         rows = [dict(row) for row in found]
     note = f"{len(rows):,} of {total:,} rejects of run {run_id}"
     if total > len(rows):
-        note += f"; all: ./etl rejects --run {run_id} --limit {total}"
+        every = with_command(f"./etl rejects --run {run_id} --limit {total}")
+        note += f"; all: {every}"
     shown = ("source", "line", "column_name", "value", "rule", "reason")
     return Listing("rejects", rows, shown, note)
 

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from etl.console import with_command
 from etl.ledger.receipt import RunReceipt, SourceReceipt
 
 ALWAYS = ("read", "kept", "rejected", "inserted", "updated", "unchanged")
@@ -63,8 +64,8 @@ def headline(receipt: RunReceipt) -> str:
 def next_command(receipt: RunReceipt) -> str:
     """Return the command that shows what is worth a look in this run."""
     if any(source.counts.rejected for source in receipt.sources.values()):
-        return f"./etl rejects --run {receipt.run_id}"
-    return f"./etl report {receipt.run_id} --json"
+        return with_command(f"./etl rejects --run {receipt.run_id}")
+    return with_command(f"./etl report {receipt.run_id} --json")
 
 
 def count_table(receipt: RunReceipt) -> list[list[str]]:
