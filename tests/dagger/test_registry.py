@@ -14,6 +14,7 @@ from dagger.mod import default_module
 from dagger.mod._resolver import Function
 
 from ci.main import Etl
+from ci.stack import images
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OBJECT = default_module()._objects["Etl"]
@@ -87,10 +88,9 @@ def test_the_checks_are_those_that_are_expected_and_need_no_argument() -> None:
 
 
 def test_ci_expects_exactly_these_checks() -> None:
-    """`dagger check` with a mistyped name runs nothing and exits with 0."""
-    text = (CHECKOUT / ".github" / "workflows" / "ci.yml").read_text()
-    (expected,) = re.findall(r"CHECKS: (.*)", text)
-    assert expected.split() == sorted(name.replace("_", "-") for name in CHECKS)
+    """With the module's prefix, as `dagger check -l` lists them."""
+    expected = (CHECKOUT / ".github" / "dagger-checks.txt").read_text().split()
+    assert expected == sorted(f"etl:{name.replace('_', '-')}" for name in CHECKS)
 
 
 def test_workflows_run_the_engine_that_the_module_asks_for() -> None:
@@ -98,3 +98,6 @@ def test_workflows_run_the_engine_that_the_module_asks_for() -> None:
     for workflow in (CHECKOUT / ".github" / "workflows").glob("*.yml"):
         for found in re.findall(r"DAGGER_VERSION: (.*)", workflow.read_text()):
             assert f"v{found}" == version
+        for found in re.findall(r"docker-image://(.*)", workflow.read_text()):
+            assert found == images.ENGINE
+    assert f":{version}@" in images.ENGINE

@@ -91,7 +91,7 @@ def test_renovate_moves_every_image_and_its_copies() -> None:
     }
     assert found == {
         "ci/src/ci/stack/images.py": {
-            images.PIXI, images.DEBIAN, images.POSTGRES, images.PYTHON
+            images.PIXI, images.DEBIAN, images.POSTGRES, images.PYTHON, images.ENGINE
         },
         "Dockerfile": {images.PIXI, images.DEBIAN},
         "ci/pyproject.toml": {images.PYTHON},

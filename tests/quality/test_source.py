@@ -56,6 +56,7 @@ def test_shell_scripts() -> None:
         "",
         ".ci/",
         ".githooks/",
+        ".github/",
         "ci/src/ci/inside/scripts/",
         "tests/docker/machine/",
     )

@@ -22,6 +22,9 @@ POSTGRES = "docker.io/library/postgres:18.6@sha256:5a5a84b19854a9ffaa54082c166ff
 # What Dagger runs our module's own code in; the one that its engine comes with.
 PYTHON = "docker.io/library/python:3.14-slim@sha256:486b8092bfb12997e10d4920897213a06563449c951c5506c2a2cfaf591c599f"
 
+# Dagger's engine, as the workflows run it; its version is that of dagger.json.
+ENGINE = "registry.dagger.io/engine:v0.21.8@sha256:c9c1a0a6546380983d42e8d75adde070a2a0935c54b498d8bc9045d9cb2ee336"
+
 # Build arguments of the Dockerfile, so that a mirror or a stand-in can be given.
 DOCKERFILE_ARGS: Mapping[str, str] = {"PIXI_IMAGE": PIXI, "DEBIAN_IMAGE": DEBIAN}
 
