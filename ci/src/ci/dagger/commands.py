@@ -15,20 +15,23 @@ import threading
 from typing import IO
 
 COMMAND = re.compile(r"\./etl(?: --engine \w+)?((?: [^\s`;,)]+)+)")
-DATA_VERBS = ("rejects", "report", "runs", "sources", "trace", "figures", "prune")
+DATA_VERBS = ("rejects", "report", "residues", "runs", "sources", "trace")
 OPTIONS = {"--input": "--inputs", "--source": "--sources"}
 
 
 def run_etl(words: list[str]) -> str:
     """Return the call for `./etl run …`."""
     options = [OPTIONS.get(word, word) for word in words]
-    files = ["--files", "FOLDER"] if "--inputs" in options else []
+    inputs = [word.partition("=")[2] for word in words if "=" in word]
+    own = [name for name in inputs if name not in ("api", "sample")]
+    files = ["--files", "FOLDER"] if own else []
     return " ".join(["dagger call run-etl", *options, *files])
 
 
 CALLS = {
     "up": "dagger call stack up",
-    "status": "dagger functions",
+    "restart": "Ctrl-C, then dagger call stack up",
+    "status": "dagger call check-db-health",
     "psql": "dagger call psql terminal",
     "exec": "dagger call shell terminal",
     "shell": "dagger call shell terminal",
@@ -69,7 +72,11 @@ def copy(source: IO[str], target: IO[str]) -> None:
 def main() -> int:
     """Run the command line after this program's name; return its exit code."""
     with subprocess.Popen(
-        sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        sys.argv[1:],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
     ) as process:
         assert process.stdout
         assert process.stderr
