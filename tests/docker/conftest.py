@@ -24,7 +24,7 @@ ON_DOCKER = pytest.mark.parametrize("site", ["docker"], indirect=True)
 def machine() -> Iterator[Mapping[str, str]]:
     """Variables by which programs find a Docker that the tests may use.
 
-    The machine's own if nobody works with it, else one of the tests' own where that is
+    The machine's own if it has no stack of this project, else one of the tests' own where that is
     asked for. Otherwise these tests are left out, and pytest says so.
     """
     if kept := os.environ.get(KEPT):
@@ -60,7 +60,7 @@ def new_machine() -> Iterator[Machine]:
 
 
 def usable_docker() -> bool:
-    """Whether a daemon answers on which nobody has a stack of this project."""
+    """Whether a daemon answers that has no stack of this project."""
     listed = ["docker", "ps", "--all", "--quiet", "--filter", "name=BioCirV_ETL_"]
     try:
         done = subprocess.run(listed, capture_output=True, text=True, check=False)
@@ -70,7 +70,7 @@ def usable_docker() -> bool:
 
 
 class Sites:
-    """The stacks that test files share: one for each engine, made when it is needed."""
+    """The stacks that test files share: a stack for each engine, made when it is needed."""
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[Site, ExitStack]] = {}

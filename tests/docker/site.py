@@ -76,8 +76,8 @@ class Site:
             timeout=DONE_WITHIN_S,
         )
         if code is not None:
-            said = f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-            assert done.returncode == code, said
+            printed = f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            assert done.returncode == code, printed
         return done
 
     def start(
@@ -114,7 +114,7 @@ class Site:
         return self.task("exec-prefect-worker", *command, code=code)
 
     def etl(self, *words: str, code: int | None = 0) -> Completed:
-        """Run the program itself, whose arguments pixi does not touch."""
+        """Run the program itself, so that pixi does not change its arguments."""
         return self.run("./etl", "--engine", self.engine, *words, code=code)
 
     def sql(self, query: str) -> str:

@@ -85,9 +85,9 @@ def test_no_secret_is_in_the_compose_file(tmp_path: Path) -> None:
         postgres_password=Secret("canary-1f"), usda_nass_api_key=Secret("canary-2f")
     )
     files = render(place(tmp_path, settings), IMAGES)
-    told = {name for name, text in files.items() if "canary" in text}
-    assert {"env/db.env", "env/prefect-worker.env"} <= told
-    assert all(name.startswith("env/") for name in told)
+    holders = {name for name, text in files.items() if "canary" in text}
+    assert {"env/db.env", "env/prefect-worker.env"} <= holders
+    assert all(name.startswith("env/") for name in holders)
 
 
 @pytest.mark.parametrize("value", ["a b", "it's", 'say "x"', "$HOME #1", "a\\nb"])
@@ -144,7 +144,7 @@ def test_a_container_may_use_as_much_memory_as_the_setting_allows(
 
 def test_code_is_mounted_from_the_checkout_and_must_be_there(tmp_path: Path) -> None:
     entries = services(render(place(tmp_path, StackSettings()), IMAGES))
-    mounts = {one["target"]: one for one in entries["prefect-worker"]["volumes"]}
+    mounts = {mount["target"]: mount for mount in entries["prefect-worker"]["volumes"]}
     for name in MOUNTED:
         assert (CHECKOUT / name).exists()
         mount = mounts[f"/app/{name}"]
@@ -165,7 +165,7 @@ def test_only_the_job_that_writes_migrations_can_change_the_checkout(
     assert writable == {("revision", "alembic")}
 
 
-def test_a_credentials_file_is_mounted_where_the_worker_is_told_to_look(
+def test_a_credentials_file_is_mounted_where_the_worker_reads_it(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "mine.json"
@@ -184,7 +184,7 @@ def test_a_credentials_file_is_mounted_where_the_worker_is_told_to_look(
     holders = {
         name
         for name, entry in entries.items()
-        if CREDENTIALS in {one["target"] for one in entry["volumes"]}
+        if CREDENTIALS in {mount["target"] for mount in entry["volumes"]}
     }
     assert holders == {"prefect-worker"}
 

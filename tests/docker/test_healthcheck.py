@@ -108,7 +108,7 @@ def test_ready_is_an_answer_of_200(api: Api) -> None:
     assert (refused.returncode, "401" in refused.stderr) == (1, True)
 
 
-def test_nobody_listening_is_not_ready_and_no_traceback() -> None:
+def test_a_closed_port_is_not_ready_and_no_traceback() -> None:
     away = ask("tcp", "127.0.0.1", "1")
     assert away.returncode == 1
     assert away.stderr.startswith("ConnectionRefusedError")

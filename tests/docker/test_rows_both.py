@@ -167,7 +167,7 @@ def test_logs_are_of_all_services_or_of_one(site: Site) -> None:
 
 
 @pytest.mark.rows(28, 78)
-def test_the_databases_health_is_told_in_postgres_own_words(site: Site) -> None:
+def test_the_databases_health_is_the_answer_of_pg_isready(site: Site) -> None:
     assert "accepting connections" in site.task("check-db-health").stdout
 
 
@@ -195,7 +195,7 @@ def test_deploying_twice_is_the_same_and_a_run_ends_with_its_result(
 ) -> None:
     def deployed() -> dict[str, str]:
         found = site.json("deploy")["data"]["deployments"]
-        return {one["name"]: one["id"] for one in found}
+        return {item["name"]: item["id"] for item in found}
 
     assert deployed() == deployed()
     done = site.task("run-etl")

@@ -83,7 +83,9 @@ def test_the_services_reach_each_other_by_name_on_one_network(site: Site) -> Non
 def test_everything_is_bound_to_this_machine_alone(site: Site) -> None:
     for name in SERVICES:
         ports = site.inspect(name)["NetworkSettings"]["Ports"] or {}
-        hosts = {one["HostIp"] for bound in ports.values() for one in bound or []}
+        hosts = {
+            binding["HostIp"] for bound in ports.values() for binding in bound or []
+        }
         assert hosts <= {"127.0.0.1"}
 
 
@@ -190,7 +192,8 @@ def test_prefects_own_volume_is_writable_and_holds_what_the_page_says(
     site: Site,
 ) -> None:
     mounts = {
-        one["Destination"]: one for one in site.inspect("prefect-worker")["Mounts"]
+        mount["Destination"]: mount
+        for mount in site.inspect("prefect-worker")["Mounts"]
     }
     assert mounts["/data/prefect"]["Name"].endswith("_prefectdata")
     container = "BioCirV_ETL_prefect-worker"
@@ -246,7 +249,7 @@ def engine(site: Site, monkeypatch: pytest.MonkeyPatch) -> DockerEngine:
 
 @pytest.fixture
 def rival() -> Iterator[socket.socket]:
-    """Somebody who has a port, as soon as they listen."""
+    """A server that has taken a port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 

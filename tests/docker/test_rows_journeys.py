@@ -111,8 +111,8 @@ def test_a_changed_env_file_is_inside_after_the_named_task_alone(site: Site) -> 
 def test_a_missing_credentials_file_is_an_error_and_no_folder(site: Site) -> None:
     undo = site.set_variables(CREDENTIALS_PATH="/tmp/etl-no-such-file.json")
     try:
-        said = site.task("restart-prefect-worker", code=2).stderr
-        assert "does not exist" in said
+        printed = site.task("restart-prefect-worker", code=2).stderr
+        assert "does not exist" in printed
         assert not Path("/tmp/etl-no-such-file.json").exists()
     finally:
         undo()
@@ -131,7 +131,7 @@ def test_urls_that_contradict_their_parts_are_reported(site: Site) -> None:
 
 
 @ON_DOCKER
-def test_a_second_checkout_is_told_where_the_names_are_in_use(site: Site) -> None:
+def test_a_second_checkout_is_refused_with_the_place_of_the_first(site: Site) -> None:
     other = Site(
         "docker", copy_checkout(site.checkout.parent / "other"), site.variables
     )
@@ -143,7 +143,7 @@ def test_a_second_checkout_is_told_where_the_names_are_in_use(site: Site) -> Non
 
 @ON_DOCKER
 def test_a_service_that_cannot_start_fails_at_once_with_its_log(site: Site) -> None:
-    """Docker would start it again for ever."""
+    """Docker would restart it without end."""
     undo = site.edit(
         "src/etl/flows/worker.py", "def main()", "raise SystemExit(9)\ndef main()"
     )

@@ -29,54 +29,34 @@ PHRASES = (
 VARIABLES = {"told", "said", "one"}
 
 # Legitimate uses, by file.
-ALLOWED: dict[str, set[str]] = {}
+ALLOWED: dict[str, set[str]] = {
+    # Names in the database, and views that migrations have made.
+    "alembic/versions/20261123_1900_ledger.py": {"told"},
+    "src/etl/models/ledger.py": {"told"},
+    "src/etl/views/out_etl__runs.v1.sql": {"what became of"},
+    "src/etl/views/out_etl__runs.v2.sql": {"what became of"},
+    "src/etl/views/out_nass__value_history.v1.sql": {"whose"},
+    # The user of that name.
+    "ci/src/ci/local/postgres.py": {"nobody"},
+}
 
 # Files that were written before this test. A file may leave the list, none may join it.
 PENDING: set[str] = {
-    "alembic/versions/20261123_1900_ledger.py",
-    "ci/src/ci/dagger/functions/runs.py",
-    "ci/src/ci/docker/compose.py",
-    "ci/src/ci/docker/engine.py",
-    "ci/src/ci/host/engine.py",
-    "ci/src/ci/host/home.py",
     "ci/src/ci/local/daemon.py",
     "ci/src/ci/local/engine.py",
     "ci/src/ci/local/layout.py",
     "ci/src/ci/local/postgres.py",
     "ci/src/ci/local/supervisor.py",
-    "ci/src/ci/stack/settings.py",
     "src/etl/counts.py",
     "src/etl/ledger/cursor.py",
     "src/etl/ledger/holding.py",
     "src/etl/ledger/receipt.py",
     "src/etl/ledger/runs.py",
     "src/etl/ledger/steps.py",
-    "src/etl/load/checks.py",
-    "src/etl/load/keys.py",
-    "src/etl/load/stage.py",
     "src/etl/models/ledger.py",
-    "src/etl/readers/header.py",
-    "src/etl/readers/json_records.py",
-    "src/etl/report/render.py",
-    "src/etl/report/trace.py",
     "src/etl/run/findings.py",
     "src/etl/run/load_source.py",
     "src/etl/run/stage.py",
-    "src/etl/specs/spec.py",
-    "src/etl/validate/rules.py",
-    "src/etl/views/out_etl__runs.v1.sql",
-    "src/etl/views/out_etl__runs.v2.sql",
-    "src/etl/views/out_nass__value_history.v1.sql",
-    "tests/docker/conftest.py",
-    "tests/docker/site.py",
-    "tests/docker/test_compose.py",
-    "tests/docker/test_healthcheck.py",
-    "tests/docker/test_rows_both.py",
-    "tests/docker/test_rows_docker.py",
-    "tests/docker/test_rows_journeys.py",
-    "tests/security/test_login.py",
-    "tests/stack/test_lifecycle.py",
-    "tests/stack/test_postgres.py",
 }
 
 

@@ -78,7 +78,7 @@ def test_on_a_terminal_up_and_status_show_the_login(stack: Program, api: Api) ->
 
 
 def on_a_terminal(stack: Program, verb: str) -> str:
-    """Run a verb whose standard output is a terminal; return what it prints there."""
+    """Run a verb on a terminal; return what it prints there."""
     ours, theirs = os.openpty()
     shown = b""
     with (

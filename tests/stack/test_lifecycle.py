@@ -64,7 +64,7 @@ def test_a_second_up_attaches(running: Program) -> None:
 
 
 def test_everything_listens_on_loopback_alone(running: Program) -> None:
-    pids = {one.pid for one in processes(running.home)}
+    pids = {process.pid for process in processes(running.home)}
     pids |= {child.pid for pid in pids for child in psutil.Process(pid).children(True)}
     listening = [
         connection.laddr.ip

@@ -118,22 +118,22 @@ async def test_committed_rows_survive_kill_9_of_the_server(home: Home) -> None:
     assert row == (1000,)
 
 
-async def test_a_pid_file_that_names_a_stranger_is_set_aside_and_the_stranger_lives(
+async def test_a_pid_file_of_another_process_is_set_aside_and_the_process_keeps_running(
     home: Home,
 ) -> None:
-    """After a reboot the recorded pid may be anybody's."""
+    """After a reboot the recorded pid may be that of any process."""
     async with database(home):
         pass
-    stranger = await anyio.open_process(["sleep", "60"])
+    other = await anyio.open_process(["sleep", "60"])
     path = home.pgdata / "postmaster.pid"
-    path.write_text(f"{stranger.pid}\n{home.pgdata}\n1\n5432\n\n\n\nready\n")
+    path.write_text(f"{other.pid}\n{home.pgdata}\n1\n5432\n\n\n\nready\n")
     try:
         async with database(home) as supervisor:
             connect(supervisor.launcher.postgres).close()
-        assert stranger.returncode is None
+        assert other.returncode is None
     finally:
-        stranger.kill()
-        await stranger.wait()
+        other.kill()
+        await other.wait()
 
 
 async def test_a_server_left_by_a_killed_supervisor_is_ended_first(home: Home) -> None:
@@ -185,7 +185,7 @@ def test_binaries_are_searched_where_one_says_and_nowhere_else(tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user has nothing to leave")
-def test_root_leaves_root_also_where_nobody_may_pass(tmp_path: Path) -> None:
+def test_root_leaves_root_also_in_a_folder_of_its_own(tmp_path: Path) -> None:
     """Below a closed folder a user namespace takes the place of the other uid."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)

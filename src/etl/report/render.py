@@ -125,9 +125,9 @@ def findings(source: SourceReceipt, width: int) -> Iterator[str]:
         yield from _wrapped(f"  {where}: {reject.value!r} {reject.reason}", width)
     for check in source.checks:
         if not check.passed:
-            told = f"wanted {check.expected}, is {check.seen}"
+            seen = f"wanted {check.expected}, is {check.seen}"
             yield from _wrapped(
-                f"{source.source}: {check.severity}: {check.name}: {told}", width
+                f"{source.source}: {check.severity}: {check.name}: {seen}", width
             )
     if source.error or source.rejects_by_rule:
         yield ""
@@ -155,8 +155,16 @@ def _markdown_findings(source: SourceReceipt) -> Iterator[str]:
         yield f"Rejected by rule: {_by_rule(source)}\n"
         yield _row(["line", "column", "value", "rule", "why"])
         yield _row(["---:", "---", "---", "---", "---"])
-        for one in source.first_rejects:
-            yield _row([f"{one.line:,}", one.column, one.value, one.rule, one.reason])
+        for reject in source.first_rejects:
+            yield _row(
+                [
+                    f"{reject.line:,}",
+                    reject.column,
+                    reject.value,
+                    reject.rule,
+                    reject.reason,
+                ]
+            )
         yield ""
 
 

@@ -107,7 +107,7 @@ class Engine(Protocol):
         """Yield log lines, each behind its service's name."""
 
     def seems_up(self) -> bool:
-        """Tell at once, and without an error, whether its stack is up."""
+        """Return whether its stack is up, at once and without an error."""
 
     def rebuild(self, progress: Reporter) -> bool:
         """Build anew what services run in; return whether there is such a thing."""

@@ -126,10 +126,10 @@ class Home:
 
 
 def make_private(folder: Path) -> None:
-    """Create a folder for its owner alone; refuse one that belongs to somebody else."""
+    """Create a folder for its owner alone; refuse one of another user."""
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid not in (os.getuid(), 65534):
-        raise PermissionError(1, f"{folder} belongs to somebody else")
+        raise PermissionError(1, f"{folder} belongs to another user")
 
 
 def find_home(root: Path, environment: dict[str, str] | os._Environ[str]) -> Home:

@@ -219,7 +219,7 @@ def variable_names() -> dict[str, str]:
 
 
 def secret_names() -> frozenset[str]:
-    """Return the variables whose values must never be shown or handed on unasked."""
+    """Return the variables with values that must never be shown."""
     return frozenset(
         f.name.upper() for f in fields(StackSettings) if "Secret" in str(f.type)
     )

@@ -42,7 +42,7 @@ class RunFunctions(Options):
         ] = None,
         complete: Annotated[
             list[str] | None,
-            Doc("Sources whose input holds everything: what it lacks is retracted."),
+            Doc("Sources with a complete input: figures that it lacks are retracted."),
         ] = None,
         reload: Annotated[bool, Doc("Load inputs even if they are unchanged.")] = False,
     ) -> str:
