@@ -24,8 +24,8 @@ ON_DOCKER = pytest.mark.parametrize("site", ["docker"], indirect=True)
 def machine() -> Iterator[Mapping[str, str]]:
     """Variables by which programs find a Docker that the tests may use.
 
-    The machine's own if it has no stack of this project, else one of the tests' own where that is
-    asked for. Otherwise these tests are left out, and pytest says so.
+    The machine's own if it has no stack of this project, else one of the tests' own
+    where every test is asked for. Otherwise these tests are skipped.
     """
     if kept := os.environ.get(KEPT):
         own = Machine(Path(kept))
@@ -70,7 +70,7 @@ def usable_docker() -> bool:
 
 
 class Sites:
-    """The stacks that test files share: a stack for each engine, made when it is needed."""
+    """The stacks that test files share, one for each engine."""
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[Site, ExitStack]] = {}
