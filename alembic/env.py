@@ -2,7 +2,10 @@
 
 Two migrators at once: one migrates, the others wait for its advisory lock and then find
 nothing to do. A statement that cannot get its table lock fails soon, instead of
-queueing in front of everybody's reads; the whole upgrade is then as if never begun.
+blocking every reader behind it; the whole upgrade is then rolled back.
+
+`etl.migrate` passes a list as the attribute "applied", which the revisions are added
+to; it gets errors as they are. Alembic's own command line prints them.
 """
 
 from __future__ import annotations
@@ -18,36 +21,26 @@ from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
 from etl.db import connect, translated_errors
-from etl.errors import EtlError
+from etl.errors import DatabaseBusy, EtlError
+from etl.lock_wait import lock_waits_reported
 from etl.locks import MIGRATION_KEY
 from etl.models.registry import metadata
 from etl.settings import load_settings
 
-WAIT_FOR_MIGRATOR = "120s"
+MIGRATOR_TIMEOUT = "120s"
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "10min"
-
-
-def wait_for_other_migrator(connection: Connection) -> None:
-    """Take the migration lock until the end of the transaction, or give up."""
-    connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_FOR_MIGRATOR}'"))
-    try:
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_KEY}
-        )
-    except OperationalError as error:
-        raise CommandError(
-            f"another migration has been running for over {WAIT_FOR_MIGRATOR}"
-        ) from error
 
 
 def migrate(connection: Connection) -> None:
     """Run what Alembic was asked for in one transaction."""
     with connection.begin():
-        wait_for_other_migrator(connection)
+        connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATOR_TIMEOUT}'"))
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_KEY}
+        )
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'"))
         context.configure(
@@ -59,6 +52,36 @@ def migrate(connection: Connection) -> None:
             process_revision_directives=name_by_time,
         )
         context.run_migrations()
+
+
+def run_online() -> None:
+    """Connect, migrate, and report the session that a lock is waited for.
+
+    Raises:
+        DatabaseBusy: A lock was not free in time; nothing was changed.
+    """
+    engine = connect(load_settings())
+    holder = None
+    try:
+        with (
+            translated_errors(),
+            engine.connect() as connection,
+            lock_waits_reported(engine, connection, report) as wait,
+        ):
+            try:
+                migrate(connection)
+            finally:
+                holder = wait.holder
+    except DatabaseBusy as error:
+        if holder is None:
+            raise
+        raise DatabaseBusy(
+            f"nothing was migrated: a lock was not free in time; {holder} holds it",
+            "wait for it to end, then run it again; who it is: "
+            "./etl psql -- -c 'TABLE pg_stat_activity'",
+        ) from error
+    finally:
+        engine.dispose()
 
 
 def report(line: str) -> None:
@@ -73,11 +96,13 @@ def report_step(
     heads: Collection[Any],  # noqa: ARG001
     run_args: Mapping[str, Any],  # noqa: ARG001
 ) -> None:
-    """Report a migration that is being applied or undone."""
+    """Report a migration that was applied or undone, and note one that was applied."""
     verb = "upgrade to" if step.is_upgrade else "downgrade from"
     script = step.up_revision
     title = script.doc.rstrip(".") if isinstance(script, Script) else ""
     report(f"{verb} {step.up_revision_id}: {title}")
+    if step.is_upgrade:
+        context.config.attributes.get("applied", []).append(step.up_revision_id)
 
 
 def name_by_time(
@@ -85,8 +110,7 @@ def name_by_time(
 ) -> None:
     """Name a new migration by its time, and write none when there is nothing to change.
 
-    An empty migration would be a new head, and every run fails until the code has its
-    revision.
+    An empty migration would be a new head for no reason.
     """
     del context, revision
     for script in directives:
@@ -105,7 +129,8 @@ if context.is_offline_mode():
         context.run_migrations()
 else:
     try:
-        with translated_errors(), connect(load_settings()).connect() as connection:
-            migrate(connection)
+        run_online()
     except EtlError as error:
+        if "applied" in context.config.attributes:
+            raise
         raise CommandError(f"{error}\n  fix: {error.hint}") from error

@@ -1,6 +1,6 @@
 """${message}.
 
-Revision ${up_revision}, after ${down_revision}. Set `etl.models.revision.REVISION` to it.
+Revision ${up_revision}, after ${down_revision}.
 """
 
 import sqlalchemy as sa

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 EXIT_FAILED, EXIT_PREREQUISITE = 1, 4
 MANIFEST = "pixi.toml"
@@ -38,11 +39,43 @@ def say(line: str) -> None:
     print(f"etl: {line}", file=sys.stderr, flush=True)
 
 
+def open_lock(path: Path) -> IO[str]:
+    """Open a lock file. Raises BootstrapError when its folder cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w")
+    except OSError as error:
+        raise unusable(path.parent, error) from None
+
+
+def unusable(folder: Path, error: OSError) -> BootstrapError:
+    """Return the error for a folder in which nothing can be written."""
+    why = error.strerror or str(error)
+    if isinstance(error, PermissionError) and (owner := owner_of(folder)):
+        why += f"; it belongs to {owner}"
+    return BootstrapError(
+        f"{folder} cannot be used for state: {why}",
+        "ETL_HOME=/a/folder/you/can/write ./etl …",
+        EXIT_PREREQUISITE,
+    )
+
+
+def owner_of(folder: Path) -> str | None:
+    """Return the owner of a folder, or of the nearest one above it that exists."""
+    for path in (folder, *folder.parents):
+        try:
+            return path.owner()
+        except KeyError:
+            return f"user {path.stat().st_uid}"
+        except OSError:
+            continue
+    return None
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock, so that two first runs make one environment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
+    with open_lock(path) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -117,7 +150,7 @@ def install_uv(python: Path, lock: Path) -> None:
 
 
 def trust() -> tuple[str, ...]:
-    """Trust whom the system trusts, if it has certificates: many networks need it."""
+    """Return uv's option for the system's certificates, if there are any."""
     paths = ssl.get_default_verify_paths()
     known = paths.cafile or (paths.capath and any(Path(paths.capath).iterdir()))
     return ("--system-certs",) if known else ()
@@ -136,7 +169,7 @@ def install(root: Path, target: Path, lock: Path) -> None:
     # The build backend is uv's own: nothing is downloaded for these two.
     own = ("--no-deps", "--offline", "-e", str(root), "-e", str(root / "ci"))
     run(*uv, "install", "--python", python, *own, fix=AGAIN)
-    # What `pixi add --pypi` has added; it says itself what went wrong, and the fix.
+    # What `pixi add --pypi` has added; it prints its own errors.
     extras = (python, root / "ci" / "extras.py", root / MANIFEST, lock)
     if code := subprocess.run(extras, check=False).returncode:
         raise SystemExit(code)
@@ -149,7 +182,8 @@ def main(root: Path, target: Path, lock_name: str) -> None:
         root / MANIFEST: target / "synced.toml",
     }
     with locked(target.parent / f"{target.name}.making"):
-        if all(same(source, stamp) for source, stamp in stamps.items()):
+        has_python = (target / "bin" / "python").exists()
+        if has_python and all(same(*pair) for pair in stamps.items()):
             return
         started = time.monotonic()
         say(f"making the locked environment in {target} (first use or new lock)")
@@ -163,14 +197,17 @@ def main(root: Path, target: Path, lock_name: str) -> None:
 
 
 def same(source: Path, stamp: Path) -> bool:
-    """Whether the environment was made from what the file says now."""
+    """Whether the environment was made from the file as it is now."""
     return stamp.exists() and stamp.read_bytes() == source.read_bytes()
 
 
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
-    except BootstrapError as error:
+    except (BootstrapError, OSError) as failure:
+        error = failure
+        if isinstance(error, OSError):
+            error = unusable(Path(error.filename or sys.argv[2]), error)
         say(error.what)
         print(f"  fix: {error.fix}", file=sys.stderr)
         sys.exit(error.code)

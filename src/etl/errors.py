@@ -53,10 +53,23 @@ class DatabaseUnavailable(EtlError):
     retryable = True
 
 
+class DatabaseBusy(DatabaseUnavailable):
+    """Another session holds a lock for too long: try again when it has ended."""
+
+    code = "DATABASE_BUSY"
+
+
 class SchemaOutdated(EtlError):
-    """The database is not at the revision of this code: migrate."""
+    """The database is at an older revision than this code: migrate."""
 
     code = "SCHEMA_OUTDATED"
+    exit_code = 4
+
+
+class SchemaAhead(EtlError):
+    """The database is at a revision that this code does not know: update the code."""
+
+    code = "SCHEMA_AHEAD"
     exit_code = 4
 
 

@@ -221,14 +221,14 @@ async def test_units_come_up_in_order_and_once(engine: Engine) -> None:
                 "db",
                 "prefect-server",
                 "prefect-worker",
-                ["alembic", "upgrade", "head"],
+                ["python", "-m", "etl.migrate"],
                 ["python", "-m", "etl.flows.deploy"],
                 ["python", "-m", "etl.flows.run"],
             ],
         )
     )
     position = {str(what): place for place, what in enumerate(happened)}
-    assert position["['alembic', 'upgrade', 'head']"] < position["prefect-worker"]
+    assert position["['python', '-m', 'etl.migrate']"] < position["prefect-worker"]
     assert happened[-1] == ["python", "-m", "etl.flows.run"]
     before = len(engine.events)
     await session.ensure(session.stack.services)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from etl.models.revision import REVISION
+from etl.models.revision import head_revision
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -66,7 +66,7 @@ def test_a_new_migration_has_its_time_as_name_and_revision(
     assert found
     source = (checkout / "alembic/versions" / name).read_text()
     assert f"revision = '{found[1]}'" in source
-    assert f"down_revision = '{REVISION}'" in source
+    assert f"down_revision = '{head_revision()}'" in source
 
 
 def test_migrations_are_reported_one_line_each(
@@ -75,7 +75,7 @@ def test_migrations_are_reported_one_line_each(
     first = "20261123_1900"
     lines = alembic(checkout, empty_db, "upgrade", "head").splitlines()
     assert lines[0].startswith(f"upgrade to {first}: ")
-    assert lines[-1].startswith(f"upgrade to {REVISION}: ")
+    assert lines[-1].startswith(f"upgrade to {head_revision()}: ")
     assert alembic(checkout, empty_db, "upgrade", "head") == ""
     (undone,) = alembic(checkout, empty_db, "downgrade", "-1").splitlines()
-    assert undone.startswith(f"downgrade from {REVISION}: ")
+    assert undone.startswith(f"downgrade from {head_revision()}: ")

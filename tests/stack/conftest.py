@@ -8,19 +8,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ci.host.home import Home
 from ci.local.guard import sweep
+from ci.local.processes import Identity, marked
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "etl"
+ORPHANS_GONE_WITHIN_S = 5.0
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def prepared() -> Iterator[Home]:
 
 @contextmanager
 def made_home() -> Iterator[Home]:
-    """Make a home, and end whatever runs in it afterwards."""
+    """Make a home, and end what runs in it afterwards."""
     root = Path(tempfile.mkdtemp(prefix="etl-home-"))
     root.chmod(0o755)  # Postgres runs as another user when the tests run as root
     home = Home(root)
@@ -63,6 +67,23 @@ def made_home() -> Iterator[Home]:
     yield home
     sweep(home)
     shutil.rmtree(root, ignore_errors=True)
+
+
+def processes(home: Home) -> list[Identity]:
+    """Every process of a home, its supervisor included."""
+    found = list(marked(home.marks))
+    for process in psutil.process_iter(["cmdline"]):
+        if str(home.root) in (process.info["cmdline"] or []):
+            found.append(Identity(process.pid, process.create_time()))
+    return found
+
+
+def wait_gone(home: Home, within_s: float = ORPHANS_GONE_WITHIN_S) -> list[Identity]:
+    """Wait until no process of a home is left; return those that stay."""
+    deadline = time.monotonic() + within_s
+    while (left := processes(home)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 @dataclass(frozen=True)

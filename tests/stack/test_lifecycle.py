@@ -5,41 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 import urllib.request
 
 import psutil
 import pytest
-from tests.stack.conftest import Program
+from tests.stack.conftest import Program, processes, wait_gone
 from tests.waiting import eventually
-
-from ci.host.home import Home
-from ci.local.processes import Identity, marked
-
-ORPHANS_GONE_WITHIN_S = 5.0
 
 
 def get(url: str) -> int:
     """Return the status of a GET."""
     with urllib.request.urlopen(url, timeout=10) as answer:
         return int(answer.status)
-
-
-def processes(home: Home) -> list[Identity]:
-    """Every process of a home, its supervisor included."""
-    found = list(marked(home.marks))
-    for process in psutil.process_iter(["cmdline"]):
-        if str(home.root) in (process.info["cmdline"] or []):
-            found.append(Identity(process.pid, process.create_time()))
-    return found
-
-
-def wait_gone(home: Home, within_s: float = ORPHANS_GONE_WITHIN_S) -> list[Identity]:
-    """Wait until no process of a home is left; return those that stay."""
-    deadline = time.monotonic() + within_s
-    while (left := processes(home)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
 
 
 def test_up_ends_when_everything_is_ready_and_ui_and_api_answer(

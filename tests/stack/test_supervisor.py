@@ -73,7 +73,7 @@ async def test_a_service_added_to_the_real_stack_is_run_without_any_other_change
         states = {state["name"]: state["status"] for state in running.states()}
     assert states["db"] == "ready"
     assert states["dummy"] == "ready"
-    assert states["prefect-server"] == "stopped"  # it was not asked for
+    assert states["prefect-server"] == "stopped"  # no request named it
 
 
 async def test_units_start_when_their_needs_are_met_and_stop_in_reverse(
@@ -103,6 +103,20 @@ async def test_a_gate_that_fails_keeps_what_needs_it_from_starting(home: Home) -
     assert "gate failed (exit code 3)" in text
     assert "| no such table" in text
     assert ("behind", "starting") not in [(s.name, s.status) for s in seen]
+
+
+async def test_a_job_that_reports_an_error_and_its_fix_fails_with_these(
+    home: Home,
+) -> None:
+    code = "import sys; print('error: too new\\n  fix: git pull'); sys.exit(4)"
+    gate = python("gate", code)
+    behind = web("behind", needs={"gate": Condition.COMPLETED})
+    async with supervisor(home, gate, behind) as running:
+        with pytest.raises(UnitFailed) as failure:
+            await running.ensure(["behind"])
+    assert failure.value.what == "gate failed: too new"
+    assert failure.value.hint == "git pull"
+    assert failure.value.exit_code == 4
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,22 @@
-"""Marks flow runs as crashed when their process no longer exists.
+"""Marks runs without a process as crashed, so that none stays Running.
 
-A run belongs to this worker if it has the worker's name as a label, or no such label
-while no other worker of the pool is online.
+Flow runs, the runs they have started, and the task runs of all of these. A flow run
+belongs to this worker if it has the worker's name, or none while no other worker of the
+pool is online.
 """
 
 from __future__ import annotations
 
 import logging
 from typing import Any
-from uuid import UUID
 
 import httpx
 import psutil
 from prefect import Flow, State
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
+from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, StateType, WorkerStatus
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Crashed
 
@@ -33,14 +33,13 @@ UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
 async def sweep(pool: str, worker: str) -> list[FlowRun]:
-    """Mark runs without a process as crashed, in Prefect and in the ledger.
+    """Mark this worker's runs without a process as crashed, also in the ledger.
 
-    Returns:
-        The runs of Prefect that were marked.
+    Return Prefect's runs that were marked.
     """
     async with get_client() as client:
         alone = not await other_workers_online(client, pool, worker)
-        unfinished = await unfinished_runs(client, pool=pool)
+        unfinished = await unfinished_runs(client, pool)
         crashed = [
             run
             for run in unfinished
@@ -99,31 +98,48 @@ async def crash(client: PrefectClient, run: FlowRun) -> None:
     lost: State[Any] = Crashed(message=GONE)
     await client.set_flow_run_state(run.id, lost, force=True)
     logger.warning("flow run %s crashed: %s", run.name, GONE)
-    await end_children(client, run, lost)
+    await end_parts(client, run, lost)
 
 
-async def unfinished_runs(
-    client: PrefectClient, *, pool: str | None = None, parent: UUID | None = None
-) -> list[FlowRun]:
-    """Return the runs, of a pool or started by a run, that have not ended."""
-    matching: dict[str, Any] = {"state": {"type": {"any_": UNFINISHED}}}
-    if parent:
-        matching["parent_flow_run_id"] = {"any_": [parent]}
-    pools = WorkPoolFilter.model_validate({"name": {"any_": [pool]}}) if pool else None
+async def unfinished_runs(client: PrefectClient, pool: str) -> list[FlowRun]:
+    """Return the runs of a pool that have not ended."""
+    wanted = {"state": {"type": {"any_": UNFINISHED}}}
     return await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter.model_validate(matching),
-        work_pool_filter=pools,
-        # Without a value, both are sent as null, which the server refuses.
+        flow_run_filter=FlowRunFilter.model_validate(wanted),
+        work_pool_filter=WorkPoolFilter.model_validate({"name": {"any_": [pool]}}),
+        # Both are needed: what is left out is sent as null, which the server refuses.
         sort=FlowRunSort.START_TIME_DESC,
         limit=200,
     )
 
 
-async def end_children(client: PrefectClient, run: FlowRun, state: State[Any]) -> None:
-    """Put the unfinished child runs of a run into a final state."""
-    for child in await unfinished_runs(client, parent=run.id):
-        same: State[Any] = State(type=state.type, message=state.message)
-        await client.set_flow_run_state(child.id, same, force=True)
+async def end_parts(client: PrefectClient, run: FlowRun, state: State[Any]) -> None:
+    """Put the flow runs and task runs that a run had started into its own state."""
+    parents = {"parent_flow_run_id": {"any_": [run.id]}}
+    children = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter.model_validate(parents),
+        sort=FlowRunSort.START_TIME_DESC,
+        limit=200,
+    )
+    for child in children:
+        if child.state_type in UNFINISHED:
+            await client.set_flow_run_state(child.id, copied(state), force=True)
+    flow_runs = {"id": {"any_": [run.id, *(child.id for child in children)]}}
+    tasks = await client.read_task_runs(
+        flow_run_filter=FlowRunFilter.model_validate(flow_runs),
+        task_run_filter=TaskRunFilter.model_validate(
+            {"state": {"type": {"any_": UNFINISHED}}}
+        ),
+        sort=TaskRunSort.END_TIME_DESC,
+        limit=200,
+    )
+    for task in tasks:
+        await client.set_task_run_state(task.id, copied(state), force=True)
+
+
+def copied(state: State[Any]) -> State[Any]:
+    """Return a state of the same type and message, with an id of its own."""
+    return State(type=state.type, message=state.message)
 
 
 async def end_children_of_run(
@@ -133,7 +149,7 @@ async def end_children_of_run(
 ) -> None:
     """End the child runs of a crashed or cancelled run; a hook of the worker."""
     async with get_client() as client:
-        await end_children(client, flow_run, state)
+        await end_parts(client, flow_run, state)
     try:
         await in_thread(read_final_receipt, flow_run.id)
     except EtlError as error:
@@ -141,7 +157,7 @@ async def end_children_of_run(
 
 
 async def delete_worker(pool: str, worker: str) -> None:
-    """Delete a worker's entry, which would look online until it expires."""
+    """Remove a worker's entry: it would look online until it expires."""
     async with get_client() as client:
         try:
             await client.request(

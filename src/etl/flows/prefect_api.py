@@ -16,6 +16,7 @@ import httpx
 
 from etl.errors import ConfigError, EtlError
 
+
 FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 TIMEOUT_SECONDS = 10.0
 PROBE_SECONDS = 0.05
@@ -26,6 +27,12 @@ class PrefectUnavailable(EtlError):
 
     code = "PREFECT_UNAVAILABLE"
     retryable = True
+
+
+class DeploymentMissing(ConfigError):
+    """The server has no deployment of that name."""
+
+    code = "DEPLOYMENT_MISSING"
 
 
 def api_url() -> str:
@@ -59,10 +66,11 @@ class FlowRun:
     state: str
     state_name: str
     message: str
+    work_queue: str | None = None
 
     @property
     def has_started(self) -> bool:
-        """Whether its process is, or was, at work."""
+        """Whether its process has started."""
         return self.state not in {"SCHEDULED", "PENDING"}
 
     @property
@@ -80,6 +88,7 @@ class FlowRun:
             state=body.get("state_type") or "PENDING",
             state_name=body.get("state_name") or "Pending",
             message=state.get("message") or "",
+            work_queue=body.get("work_queue_name"),
         )
 
 
@@ -95,7 +104,7 @@ class LogLine:
 
 
 class PrefectApi:
-    """A client of one server; every call is one request."""
+    """A client of one server; each method sends one request, or two."""
 
     def __init__(self, url: str) -> None:
         tls = url.startswith("https")  # without it, no CA bundle is loaded
@@ -144,10 +153,14 @@ class PrefectApi:
         return [item | {"flow_name": names[item["flow_id"]]} for item in found]
 
     def create_run(self, deployment: str, parameters: dict[str, Any]) -> FlowRun:
-        """Start a run of `flow/deployment`."""
+        """Create a run of `flow/deployment`.
+
+        Raises:
+            DeploymentMissing: The server does not have it.
+        """
         found = self._request("GET", f"/deployments/name/{deployment}", missing_ok=True)
         if found is None:
-            raise ConfigError(
+            raise DeploymentMissing(
                 f"the server at {self.url} has no deployment {deployment}",
                 "./etl deploy",
             )
@@ -188,8 +201,23 @@ class PrefectApi:
 
     def has_worker_online(self, pool: str) -> bool:
         """Return whether the server lists a worker of the pool as online."""
-        found = self._request("POST", f"/work_pools/{pool}/workers/filter", {})
+        path = f"/work_pools/{pool}/workers/filter"
+        found = self._request("POST", path, {}, missing_ok=True) or []
         return any(worker["status"] == "ONLINE" for worker in found)
+
+    def work_pool(self, name: str) -> dict[str, Any] | None:
+        """Return a work pool; None if there is none of that name."""
+        found: dict[str, Any] | None = self._request(
+            "GET", f"/work_pools/{name}", missing_ok=True
+        )
+        return found
+
+    def work_queue(self, pool: str, name: str) -> dict[str, Any] | None:
+        """Return a queue of a work pool; None if there is none of that name."""
+        found: dict[str, Any] | None = self._request(
+            "GET", f"/work_pools/{pool}/queues/{name}", missing_ok=True
+        )
+        return found
 
     def set_state(self, run_id: str, state: str, message: str, *, force: bool) -> None:
         """Ask for another state; `force` overrules the server's rules."""

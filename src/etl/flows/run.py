@@ -18,11 +18,13 @@ from uuid import UUID
 
 from etl.console import Result, report_progress, run_program
 from etl.errors import EtlError
+from etl.flows.deployed_run import create_deployed_run
 from etl.flows.follow import POLL_SECONDS, Follower
 from etl.flows.prefect_api import FlowRun, PrefectApi, api_url, work_pool_name
 from etl.flows.run_error import run_error
 
 CANCEL_WITHIN_SECONDS = 15.0
+CANCELLING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ def start_run(request: RunRequest) -> Result:
     """Start a run, follow it to its end, and report it."""
     parameters = flow_parameters(request)
     api = PrefectApi(api_url())
-    run = api.create_run(request.deployment, parameters)
+    run = create_deployed_run(api, request.deployment, parameters, report_progress)
     address = f"{ui_url(api)}/runs/flow-run/{run.id}"
     report_progress(f"run {run.id}\n    {address}")
     if request.no_wait:
@@ -85,17 +87,23 @@ def follow(api: PrefectApi, run: FlowRun) -> Follower:
 
 def follow_or_cancel(api: PrefectApi, run: FlowRun, follower: Follower) -> FlowRun:
     """Follow the run to its end; cancel it if this process is interrupted."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in CANCELLING_SIGNALS:
         signal.signal(signum, interrupt)
     try:
         return follower.to_the_end()
     except KeyboardInterrupt:
+        for signum in CANCELLING_SIGNALS:  # it may arrive twice: see `interrupt`
+            signal.signal(signum, signal.SIG_IGN)
         cancel(api, run)
         raise
 
 
 def interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
-    """Raise KeyboardInterrupt; also where the shell had set SIGINT to be ignored."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C, also where a shell had it ignored.
+
+    A closed terminal sends SIGHUP to this process and to the program that started it,
+    which passes it on.
+    """
     raise KeyboardInterrupt
 
 

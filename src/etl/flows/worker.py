@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import anyio
 import anyio.to_thread
 import click
 import httpx
+import psutil
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 from prefect.workers.process import ProcessWorker
@@ -35,6 +37,7 @@ from etl.flows.prefect_api import PrefectApi, api_url, work_pool_name
 logger = logging.getLogger("etl.flows.worker")
 
 API_WITHIN_SECONDS = 120.0
+CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 OUTAGE_SECONDS = 600.0
 CLEAN_UP_SECONDS = 5.0
 
@@ -64,6 +67,27 @@ class PatientWorker(ProcessWorker):
             return []
 
 
+def run_limit(environment: Mapping[str, str]) -> int:
+    """Return how many runs may execute at the same time; the others wait.
+
+    PREFECT_WORKER_LIMIT, else one per processor and at most one per GB of memory: a run
+    is a process of its own.
+    """
+    if given := environment.get("PREFECT_WORKER_LIMIT"):
+        return int(given)
+    return max(1, min(os.cpu_count() or 1, memory_bytes() // 10**9))
+
+
+def memory_bytes() -> int:
+    """Return the memory of this machine, or of the container that we run in."""
+    total = int(psutil.virtual_memory().total)
+    try:
+        limit = CGROUP_MEMORY.read_text().strip()
+    except OSError:  # not Linux, or no such control group
+        return total
+    return min(total, int(limit)) if limit.isdecimal() else total
+
+
 async def serve(pool: str) -> None:
     """Mark crashed runs, then run the worker until a signal stops it."""
     name = socket.gethostname()
@@ -73,6 +97,7 @@ async def serve(pool: str) -> None:
         work_pool_name=pool,
         name=name,
         heartbeat_interval_seconds=int(get_current_settings().worker.heartbeat_seconds),
+        limit=run_limit(os.environ),
     )
     async with anyio.create_task_group() as group:
         group.start_soon(stop_on_signal, group.cancel_scope)
@@ -83,13 +108,15 @@ async def serve(pool: str) -> None:
 
 
 async def clean_up(pool: str, name: str) -> None:
-    """Mark the runs of this worker as crashed and delete its entry."""
+    """Mark the runs of this worker as crashed: their processes have ended with it."""
     with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
         try:
             await sweep(pool, name)
             await delete_worker(pool, name)
         except httpx.HTTPError as error:
-            logger.warning("no clean-up, the next worker does it: %s", error)
+            logger.warning(
+                "its runs could not be marked, the next worker does it: %s", error
+            )
 
 
 async def stop_on_signal(scope: anyio.CancelScope) -> None:

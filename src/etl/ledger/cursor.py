@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from etl.counts import Check, Counts
 from etl.ledger.steps import StepKey, write_loaded
 from etl.models.ledger import LedgerCursor, LedgerReject, LedgerStep
-from etl.models.revision import REVISION
+from etl.models.revision import head_revision
 from etl.run.findings import Findings
 from etl.specs.spec import SourceSpec
 
@@ -61,7 +61,7 @@ def current_state(
         "input": sha256,
         "complete": complete,
         "code": code_digest(),
-        "schema": REVISION,
+        "schema": head_revision(),
         "needs": {need.source: need.state["input"] for need in needs},
     }
 

@@ -13,7 +13,7 @@ from etl.errors import EtlError
 from etl.ledger.receipt import RunReceipt, RunStatus, read_receipt
 from etl.locks import alive_key
 from etl.models.ledger import LedgerRun, LedgerStep
-from etl.models.revision import REVISION
+from etl.models.revision import head_revision
 from etl.settings import lock_digest
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def open_run(
                 trigger=trigger,
                 sources=list(sources),
                 inputs=dict(inputs),
-                schema_revision=REVISION,
+                schema_revision=head_revision(),
                 lock_digest=lock_digest(),
             )
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, func, select, text
@@ -21,6 +22,7 @@ from etl.load.dimensions import check_descriptions, merge_dimension
 from etl.load.foreign_keys import lock_parents, triggers_off
 from etl.load.merge import Origin, merge_facts
 from etl.load.stage import WORK_MEM, Cursor
+from etl.lock_wait import lock_waits_reported
 from etl.locks import source_key
 from etl.progress import Progress
 from etl.run.findings import Findings
@@ -56,9 +58,14 @@ def load_source(
     """
     job = LoadRequest(require_source(source), raw, run_id, complete, reload)
     findings, progress = Findings(), Progress(logger, source)
+    report_wait = partial(logger.info, "%s: %s", source)
     logger.info("%s: loading %s (%s)", source, raw.name, raw.sha256[:12])
     try:
-        with translated_errors(), engine.begin() as connection:
+        with (
+            translated_errors(),
+            engine.begin() as connection,
+            lock_waits_reported(engine, connection, report_wait),
+        ):
             receipt = _load(connection, job, findings)
     except EtlError as error:
         _record_failed(engine, job, findings, error, progress.seconds)

@@ -160,9 +160,7 @@ def deploy(args: Options, ctx: Context) -> Result:
 
 def migrate(args: Options, ctx: Context) -> Result:
     """Bring the application database to the newest revision."""
-    with ctx.engine.hold(["setup-db"], ctx.progress) as session:
-        code, _ = session.run_job("setup-db", [], capture=False)
-    return Result({"exit_code": code}, (), code)
+    return job("setup-db", ["--json"] if ctx.as_json else [], ctx)
 
 
 def job(

@@ -1,17 +1,33 @@
-"""Ctrl-C while another program has the terminal."""
+"""Signals while a job has the terminal: Ctrl-C, a closed terminal, a kill."""
 
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+FORWARDED = (signal.SIGHUP, signal.SIGTERM)
 
 
 @contextmanager
-def passing_interrupts() -> Iterator[None]:
-    """Leave Ctrl-C to the job: it has it from the terminal too, and ends by itself."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def passing_interrupts(job: subprocess.Popen[Any] | None = None) -> Iterator[None]:
+    """Leave the end of the block to the job: it cancels its work and then ends.
+
+    Ctrl-C reaches it from the terminal, so we ignore it. SIGHUP and SIGTERM may have
+    been sent to us alone: they are forwarded to `job`, or ignored without one.
+    """
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        if job is not None and job.returncode is None:
+            job.send_signal(number)
+
+    handlers = dict.fromkeys(FORWARDED, forward) | {signal.SIGINT: signal.SIG_IGN}
+    before = {number: signal.signal(number, to) for number, to in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""TCP ports of this machine: choosing a free port, naming the holder of a taken one."""
+"""Chooses TCP ports of this machine, and finds the process that holds one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Reserved:
-    """A port that no other stack of this machine takes before it is released.
+    """A port that is reserved on this machine until it is released.
 
     Seconds pass between the choice of a port and a server listening on it, and in that
     time another stack would find it free. The reservation is the UDP port of the same
-    number: it is not used, it is exclusive across users, and the kernel gives it back
+    number: no server uses it, it is exclusive across users, and the kernel releases it
     however we end.
     """
 
@@ -28,15 +28,15 @@ class Reserved:
     mark: int  # the file descriptor of that UDP port
 
     def release(self) -> None:
-        """Let others have the port; the end of this process does so too."""
+        """Release the port; the end of this process does so too."""
         os.close(self.mark)
 
 
 def choose(port: Port, preferred: int | None = None) -> Reserved:
     """Reserve the port to listen on.
 
-    One that was asked for must be free; else the one used last time, the usual one, or
-    any free one. Raises PortTaken naming the holder.
+    A port that a setting asks for must be free. Otherwise it is the one of the last
+    start, the default, or any free one. Raises PortTaken naming the holder.
     """
     if port.asked is not None:
         if not (reserved := reserve(port.asked)):
@@ -58,7 +58,7 @@ def choose(port: Port, preferred: int | None = None) -> Reserved:
 
 
 def reserve(number: int) -> Reserved | None:
-    """Reserve a port; None if it is reserved or taken."""
+    """Reserve a port; None if it is reserved, or a process listens on it."""
     mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         mark.bind((LOOPBACK, number))
@@ -83,7 +83,7 @@ def is_free(number: int) -> bool:
 
 
 def holder(number: int) -> str:
-    """Say which process listens on a port, as far as we may know."""
+    """Return which process listens on a port, as far as we may see it."""
     try:
         connections = psutil.net_connections(kind="inet4")
     except psutil.AccessDenied:

@@ -1,4 +1,4 @@
-"""The command line's side of the supervisor: start it, ask it, hold a lease.
+"""The client of the supervisor: start it, send requests, hold a lease.
 
 Synchronous on purpose: it reads one socket, and a command line that needs no event loop
 starts 60 ms sooner.
@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import pwd
 import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from ci.host.home import Home
-from ci.stack.errors import StackError, TimedOut, UnitFailed
+from ci.local.locks import OTHER_HOME, is_locked
+from ci.stack.errors import PrerequisiteMissing, StackError, TimedOut, UnitFailed
 
-START_WITHIN_S = 60.0  # a predecessor may still be stopping its services
+READY_WITHIN_S = 120.0  # of a supervisor that we have started and that has the lock
+POLL_S = 0.05
+MAX_STARTS = 3
+REPORT_AFTER_S = 2.0  # of waiting for another command's supervisor
 Event = dict[str, Any]
 
 
@@ -32,8 +39,14 @@ def failure(problem: dict[str, Any]) -> StackError:
     return error
 
 
+class SupervisorEnded(UnitFailed):
+    """The supervisor closed the connection: it has stopped, or was killed."""
+
+    code = "SUPERVISOR_ENDED"
+
+
 class Client:
-    """One connection to a supervisor. Closing it gives the lease back."""
+    """One connection to a supervisor. Closing it ends the lease."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -50,14 +63,14 @@ class Client:
     ) -> None:
         with contextlib.suppress(StackError):
             if error is None or isinstance(error, StackError):
-                self.ask({"do": "leave"})  # or the stack is stopped in a hurry
+                self.ask({"do": "leave"})  # else the stack is stopped without grace
         self._lines.close()
         self._connection.close()
 
     def ask(
         self, request: dict[str, Any], watch: Callable[[Event], None] | None = None
     ) -> Event:
-        """Send one request and return the answer, passing events on as they come."""
+        """Send one request and return its answer; `watch` gets the events before it."""
         try:
             self._connection.sendall(json.dumps(request).encode() + b"\n")
             for line in self._lines:
@@ -71,18 +84,18 @@ class Client:
                     return message
         except (BrokenPipeError, ConnectionResetError):
             pass
-        raise UnitFailed(
-            "the supervisor is gone", "./etl status; then run the command again"
+        raise SupervisorEnded(
+            "the supervisor has ended", "./etl status; then run the command again"
         )
 
     def ensure(
         self, units: list[str], keep: bool, watch: Callable[[Event], None]
     ) -> Event:
-        """Bring units up and hold them; with `keep` they stay when we leave."""
+        """Bring units up and hold them; with `keep` they stay up afterwards."""
         return self.ask({"do": "ensure", "units": units, "keep": keep}, watch)
 
     def account(self) -> Event:
-        """Return how the stack is."""
+        """Return the state of the stack."""
         return self.ask({"do": "status"})
 
     def lost(self) -> bool:
@@ -95,38 +108,90 @@ class Client:
             return True
 
     def own_job(self, pid: int) -> None:
-        """Let the supervisor end a job of ours should we be killed."""
+        """Have the supervisor end a job of ours if we are killed."""
         self.ask({"do": "job", "pid": pid})
 
 
 def connect(home: Home) -> Client | None:
-    """Connect to the home's supervisor; None when none answers."""
+    """Connect to the home's supervisor; None when none answers.
+
+    Raises PrerequisiteMissing when the home is no folder, or another user's.
+    """
+    check_owner(home)
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(str(home.sockets / "control.sock"))
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
+    except OSError as error:
+        connection.close()
+        raise PrerequisiteMissing(
+            f"{home.root} cannot be used for state: {error.strerror}",
+            OTHER_HOME,
+        ) from None
     return Client(connection)
 
 
-def connect_or_start(checkout: Path, home: Home) -> Client:
-    """Connect to the home's supervisor, starting one if there is none."""
-    for _ in range(3):  # one that is just ending may still take a connection
+def check_owner(home: Home) -> None:
+    """Check that a home is ours: its files are for its owner alone, Postgres's too."""
+    try:
+        uid = home.root.stat().st_uid
+    except OSError:  # absent, or reported by who uses it
+        return
+    if uid != os.geteuid():
+        raise PrerequisiteMissing(
+            f"{home.root} belongs to {user_name(uid)}, and you are "
+            f"{user_name(os.geteuid())}",
+            OTHER_HOME,
+        )
+
+
+def user_name(uid: int) -> str:
+    """Return a user's name, or the number of one that has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def connect_or_start(checkout: Path, home: Home, say: Callable[[str], None]) -> Client:
+    """Connect to the home's supervisor, starting one if there is none.
+
+    While another command's supervisor is starting or stopping, this waits for it
+    however long that takes, and reports that it waits.
+    """
+    starts, waiting_since = 0, 0.0
+    while starts <= MAX_STARTS:
         if client := connect(home):
             return client
-        start(checkout, home)
+        if not is_locked(home.supervisor_lock):
+            starts += start(checkout, home)
+            continue
+        waiting_since = waiting_since or time.monotonic()
+        if time.monotonic() - waiting_since > REPORT_AFTER_S:
+            say("etl: waiting for the supervisor of another command to start or stop")
+            waiting_since = math.inf
+        time.sleep(POLL_S)
     raise UnitFailed(
-        f"the supervisor does not stay\n{home.supervisor_log}", "./etl logs supervisor"
+        f"the supervisor ends as soon as it has started\n{home.supervisor_log}",
+        "./etl logs supervisor",
     )
 
 
-def start(checkout: Path, home: Home) -> None:
-    """Start a supervisor in a session of its own; return when it listens."""
+def start(checkout: Path, home: Home) -> bool:
+    """Start a supervisor in a session of its own.
+
+    Returns:
+        True when it listens; False when another one got the lock first.
+
+    Raises:
+        StackError: It could not start, with its reason.
+    """
     home.make()
     reading, writing = os.pipe()
     with home.supervisor_log.open("ab") as log:
-        subprocess.Popen(
+        process = subprocess.Popen(
             [
                 sys.executable, "-m", "ci.local.daemon",
                 str(checkout), str(home.root), str(writing),
@@ -140,12 +205,15 @@ def start(checkout: Path, home: Home) -> None:
         )  # fmt: skip
     os.close(writing)
     with open(reading, "rb") as pipe:  # noqa: PTH123 - a file descriptor
-        if not select.select([pipe], [], [], START_WITHIN_S)[0]:
+        if not select.select([pipe], [], [], READY_WITHIN_S)[0]:
+            process.kill()
             raise TimedOut(
-                "the supervisor did not start", f"tail {home.supervisor_log}"
+                f"the supervisor did not start in {READY_WITHIN_S:.0f} s",
+                f"tail {home.supervisor_log}",
             )
-        word = pipe.read()
-    if word.startswith(b"{"):
-        raise failure(json.loads(word))
-    if word != b"ready\n":
+        answer = pipe.read()
+    if answer.startswith(b"{"):
+        raise failure(json.loads(answer))
+    if answer not in (b"ready\n", b"busy\n"):
         raise UnitFailed("the supervisor ended at once", f"tail {home.supervisor_log}")
+    return answer == b"ready\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,101 +13,49 @@ import psutil
 
 from ci.host.engine import Reporter, Status
 from ci.host.home import Home
-from ci.host.interrupts import passing_interrupts
-from ci.local.client import Client, Event, connect, connect_or_start
-from ci.local.launch import Launch, Launcher
+from ci.local.client import (
+    Client,
+    Event,
+    SupervisorEnded,
+    connect,
+    connect_or_start,
+)
+from ci.local.guard import leftovers, sweep
+from ci.local.launch import Launcher
 from ci.local.layout import digest
+from ci.local.locks import is_locked, try_locked, wait_unlocked
 from ci.local.logs import read_logs
 from ci.local.postgres import Postgres
+from ci.local.processes import Identity, wait_ended
+from ci.local.session import LocalSession
+from ci.stack.addresses import bind_address
 from ci.stack.errors import StackError, StackStopping, TimedOut, UnitFailed, UsageError
 from ci.stack.model import Endpoints, Job, Stack
 from ci.stack.services import describe
 from ci.stack.settings import StackSettings
 
 STOP_WITHIN_S = 60.0
-LAST_STEPS_S = 2.0  # from giving the lock back to the end of the process
-LOST_PAUSE_S = 0.5  # between two looks whether the supervisor is still there
+GUARD_WITHIN_S = 15.0  # for the guard of a killed supervisor to end its children
+POLL_S = 0.05
 
 
-class LocalSession:
-    """A leased stack. The lease ends with the block, and with us if we are killed."""
+class OrphansFound(UnitFailed):
+    """Processes of the stack run without a supervisor."""
 
-    def __init__(self, engine: LocalEngine, client: Client, account: Event) -> None:
-        self._engine, self._client = engine, client
-        endpoints = Endpoints(**account["endpoints"])
-        self._stack = describe(engine.settings, endpoints)
-        self._launcher = engine.launcher(endpoints)
-
-    def run_job(
-        self,
-        name: str,
-        arguments: Iterable[str],
-        *,
-        capture: bool,
-        files: Iterable[Path] = (),  # they are where the job looks already
-    ) -> tuple[int, str]:
-        """Run a job on our terminal; with `capture` its standard output is returned."""
-        job = self._stack.unit(name)
-        launch = self._launcher.command(job, (*job.command, *arguments))
-        return self._run(launch, capture=capture)
-
-    def run_command(self, unit: str, command: list[str]) -> int:
-        """Run a command with a unit's programs and environment."""
-        launch = self._launcher.command(self._stack.unit(unit), tuple(command))
-        return self._run(launch, capture=False)[0]
-
-    def _run(self, launch: Launch, *, capture: bool) -> tuple[int, str]:
-        try:
-            process = subprocess.Popen(
-                launch.command,
-                env=launch.environment,
-                cwd=launch.folder,
-                stdout=subprocess.PIPE if capture else None,
-                text=True,
-                **launch.options,
-            )
-        except FileNotFoundError:
-            program = launch.command[0]
-            hint = "./etl exec SERVICE CMD…"
-            raise UsageError(f"there is no program {program!r}", hint) from None
-        self._client.own_job(process.pid)
-        with passing_interrupts():
-            output = self._wait(process)
-        code = process.returncode
-        return (code if code >= 0 else 128 - code), output
-
-    def _wait(self, process: subprocess.Popen[str]) -> str:
-        """Wait for a job; end it when the stack that it works with is gone."""
-        while True:
-            try:
-                output, _ = process.communicate(timeout=LOST_PAUSE_S)
-            except subprocess.TimeoutExpired:
-                if not self._client.lost():
-                    continue
-                process.kill()
-                process.communicate()
-                raise UnitFailed(
-                    "the supervisor was killed, and the whole stack with it",
-                    "run the command again: it starts a new one",
-                ) from None
-            return output or ""
-
-    def status(self) -> Status:
-        """Return how the stack is now."""
-        return self._engine.read_status(self._client.account())
+    code = "ORPHANS_FOUND"
 
 
 class LocalEngine:
-    """Implements the engine's verbs by asking the supervisor."""
+    """Implements the engine's verbs by requests to the supervisor."""
 
     name = "local"
 
     def __init__(self, checkout: Path, home: Home, settings: StackSettings) -> None:
         self.checkout, self.home, self.settings = checkout, home, settings
 
-    def launcher(self, endpoints: Endpoints) -> Launcher:
+    def launcher(self, account: Event) -> Launcher:
         """Return what turns units into processes for a stack that is up."""
-        port = endpoints.database_port
+        port = account["endpoints"]["database_port"]
         return Launcher(
             self.checkout,
             self.home,
@@ -117,12 +64,18 @@ class LocalEngine:
 
     @contextmanager
     def hold(self, names: Iterable[str], progress: Reporter) -> Iterator[LocalSession]:
-        """Hold services, and what jobs need; then stop what nobody else holds."""
+        """Hold services, and what jobs need; stop them after the last lease."""
         with self.leased(progress, names, keep=False) as (client, account):
-            yield LocalSession(self, client, account)
+            yield LocalSession(
+                client,
+                self.stack_of(account),
+                self.launcher(account),
+                self.read_status,
+            )
             last = client.account()
+            supervisor = identity(last["pid"])
         if not last["keep"] and last["leases"] == 1:
-            self.wait_stopped(last["pid"])
+            self.wait_stopped(supervisor)
 
     def up(self, progress: Reporter) -> Status:
         """Bring every service up and leave the stack running."""
@@ -135,36 +88,61 @@ class LocalEngine:
     ) -> Iterator[tuple[Client, Event]]:
         """Connect, starting a supervisor if there is none, and bring units up.
 
-        None means every service. A stack that is just stopping is waited for.
+        None means every service. A stack that is stopping is waited for.
         """
         while True:
-            with connect_or_start(self.checkout, self.home) as client:
-                before = client.account()
-                stack = self.stack_of(before)
-                units = list(stack.services) if names is None else wanted(stack, names)
+            with connect_or_start(self.checkout, self.home, progress.say) as client:
+                supervisor = None
                 try:
+                    before = client.account()
+                    supervisor = identity(before["pid"])
+                    stack = self.stack_of(before)
+                    units = [*stack.services] if names is None else wanted(stack, names)
                     with progress:
                         account = client.ensure(units, keep, progress.unit_changed)
                 except StackError as error:
-                    if error.code != StackStopping.code:
+                    ended = isinstance(error, SupervisorEnded) and supervisor is None
+                    if not (ended or error.code == StackStopping.code):
                         raise
                 else:
-                    self.warn_of_stale_settings(account, progress)
+                    self.print_notices(account, progress)
                     yield client, account
                     return
-            self.wait_stopped(before["pid"])
+            self.wait_stopped(supervisor)
 
     def down(self, *, volumes: bool) -> bool:
         """Stop the stack; with `volumes` delete databases and stored files."""
-        client = connect(self.home)
-        if client:
-            with client:
-                pid = client.ask({"do": "stop"})["pid"]
-            self.wait_stopped(pid)
-        if volumes:
-            for folder in (self.home.pgdata, self.home.raw, self.home.prefect):
+        stopped = self.stop()
+        if not self.home.root.is_dir():
+            return stopped
+        with try_locked(self.home.supervisor_lock) as lock:
+            if lock is None:
+                raise StackError(
+                    "another command has started the stack again", "./etl down"
+                )
+            # What is left now has no supervisor: it was killed, and its guard too.
+            wait_unlocked(self.home.guard_lock, GUARD_WITHIN_S)
+            orphans = sweep(self.home)
+            for folder in self.volumes() if volumes else ():
                 shutil.rmtree(folder, ignore_errors=True)
-        return client is not None
+        return stopped or orphans > 0
+
+    def stop(self) -> bool:
+        """Have the supervisor stop the stack, and wait for its end."""
+        deadline = time.monotonic() + STOP_WITHIN_S
+        while time.monotonic() < deadline:
+            if client := connect(self.home):
+                with client, contextlib.suppress(SupervisorEnded):
+                    supervisor = identity(client.account()["pid"])
+                    client.ask({"do": "stop"})
+                    self.wait_stopped(supervisor)
+                    return True
+            elif not is_locked(self.home.supervisor_lock):
+                return False
+            time.sleep(POLL_S)  # it is starting, or stopping already
+        raise TimedOut(
+            f"the stack did not stop in {STOP_WITHIN_S:.0f} s", "./etl logs supervisor"
+        )
 
     def restart(self, service: str | None, progress: Reporter) -> Status:
         """Restart one service, or the whole stack with freshly read settings."""
@@ -173,6 +151,7 @@ class LocalEngine:
             return self.up(progress)
         client = connect(self.home)
         if client is None:
+            self.check_orphans()
             raise UsageError(
                 "the stack is not up, so there is nothing to restart", "./etl up"
             )
@@ -181,15 +160,34 @@ class LocalEngine:
             return self.read_status(client.ask(request, progress.unit_changed))
 
     def status(self) -> Status:
-        """Return how the stack is, without starting anything."""
+        """Return the state of the stack, without starting anything.
+
+        Raises UnitFailed when processes are left of a stack without a supervisor.
+        """
         client = connect(self.home)
         if client is None:
+            self.check_orphans()
             return Status(running=False, ui_url=None, units=[])
         with client:
             return self.read_status(client.account())
 
+    def check_orphans(self) -> None:
+        """Report processes of the stack that run without a supervisor."""
+        wait_unlocked(self.home.guard_lock, GUARD_WITHIN_S)
+        if is_locked(self.home.supervisor_lock):
+            return  # it is starting or stopping
+        servers, others = leftovers(self.home)
+        if orphans := [*servers, *others]:
+            shown = [str(process.pid) for process in orphans[:5]]
+            pids = ", ".join(shown) + (", …" if len(orphans) > len(shown) else "")
+            raise OrphansFound(
+                f"the supervisor was killed, but {len(orphans)} processes of its stack "
+                f"are still running: {pids}",
+                "./etl down   # ends them; so does the next ./etl up or ./etl run",
+            )
+
     def read_status(self, account: Event) -> Status:
-        """Read the supervisor's account."""
+        """Return the status that an answer of the supervisor holds."""
         return Status(
             running=True,
             ui_url=account["endpoints"]["browser_api_url"].removesuffix("/api"),
@@ -199,60 +197,61 @@ class LocalEngine:
         )
 
     def stack_of(self, account: Event) -> Stack:
-        """Describe the stack at the places that the supervisor has settled."""
+        """Describe the stack at the endpoints that the supervisor has chosen."""
         return describe(self.settings, Endpoints(**account["endpoints"]))
 
-    def warn_of_stale_settings(self, account: Event, progress: Reporter) -> None:
-        """Say so when `.env` has changed since the stack started."""
+    def print_notices(self, account: Event, progress: Reporter) -> None:
+        """Print what is open to a network, and whether `.env` has changed meanwhile."""
+        at = Endpoints(**account["endpoints"])
+        if opened := bind_address(at.server_bind).opened(at.server_port):
+            progress.say(f"etl: {opened}")
         if self.read_status(account).stale_settings:
             progress.say("etl: the settings have changed since the stack started;")
             progress.say("  apply them: ./etl restart")
 
-    def wait_stopped(self, pid: int) -> None:
+    def wait_stopped(self, supervisor: Identity | None) -> None:
         """Wait until a supervisor has ended, and with it every service."""
-        import fcntl
-
-        deadline = time.monotonic() + STOP_WITHIN_S
-        with self.home.supervisor_lock.open("w") as lock:
-            while time.monotonic() < deadline:
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    with contextlib.suppress(psutil.Error):
-                        psutil.Process(pid).wait(LAST_STEPS_S)
-                    return
-                if client := connect(self.home):
-                    with client, contextlib.suppress(UnitFailed):
-                        if client.account()["pid"] != pid:
-                            return  # somebody else has started a new one
-                time.sleep(0.01)
-        raise TimedOut(
-            f"the stack did not stop in {STOP_WITHIN_S:.0f} s", "./etl logs supervisor"
-        )
+        if supervisor and wait_ended([supervisor], STOP_WITHIN_S):
+            raise TimedOut(
+                f"the stack did not stop in {STOP_WITHIN_S:.0f} s",
+                "./etl logs supervisor",
+            )
 
     def seems_up(self) -> bool:
-        """Whether a supervisor answers."""
-        client = connect(self.home)
-        if client is None:
-            return False
-        with client:
-            return True
+        """Whether a supervisor answers; an unusable home has none."""
+        with contextlib.suppress(StackError):
+            if client := connect(self.home):
+                with client:
+                    return True
+        return False
 
     def rebuild(self, progress: Reporter) -> bool:
-        """Build nothing: the launcher keeps the environment in step with its lock."""
+        """Build nothing: the launcher keeps the environment up to date."""
         return False
 
     def losses(self) -> list[str]:
-        """Say what `down --volumes` deletes."""
-        known = {
+        """Return what `down --volumes` deletes, one line each."""
+        return [f"{p}: {what}" for p, what in self.volumes().items() if p.exists()]
+
+    def volumes(self) -> dict[Path, str]:
+        """Return the folders that hold data, with what each holds."""
+        return {
             self.home.pgdata: "both databases (data, history, Prefect's runs)",
             self.home.raw: "the stored input files",
             self.home.prefect: "Prefect's local files",
         }
-        return [f"{path}: {what}" for path, what in known.items() if path.exists()]
 
     def logs(self, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
         """Yield the last log lines of one service or of all, then what follows."""
         return read_logs(self.home.logs, service, follow=follow, lines=lines)
+
+
+def identity(pid: int) -> Identity | None:
+    """Return the identity of a process; None when it has ended already."""
+    try:
+        return Identity.of(pid)
+    except psutil.Error:
+        return None
 
 
 def wanted(stack: Stack, names: Iterable[str]) -> list[str]:

@@ -2,41 +2,58 @@
 
     python -m ci.local.guard HOME
 
-The supervisor holds the other end of our standard input. Nothing is ever written: when
-it closes, the supervisor is gone, and whatever still carries its mark is ended.
+The supervisor holds the other end of our standard input and never writes to it: when
+it closes, the supervisor is gone, and every process with its mark is ended.
 """
 
 from __future__ import annotations
 
-import fcntl
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ci.host.home import Home
-from ci.local.processes import end, marked, working_in
+from ci.local.locks import locked
+from ci.local.processes import (
+    Identity,
+    end,
+    marked,
+    running_module,
+    wait_ended,
+    working_in,
+)
 
 GRACE_S = 2.0
+SUPERVISOR, GUARD = "ci.local.daemon", "ci.local.guard"
+OTHERS_END_WITHIN_S = 20.0
+
+
+def leftovers(home: Home) -> tuple[list[Identity], list[Identity]]:
+    """Return the processes of a home's units: Postgres's own, and all others."""
+    servers = list(working_in(home.pgdata, "postgres"))
+    known = {process.pid for process in servers}
+    others = [process for process in marked(home.marks) if process.pid not in known]
+    return servers, others
 
 
 def sweep(home: Home, grace_s: float = GRACE_S) -> int:
     """End every process of a home that has no supervisor; return how many."""
-    servers = list(working_in(home.pgdata, "postgres"))
-    known = {server.pid for server in servers}
-    others = [child for child in marked(home.marks) if child.pid not in known]
+    servers, others = leftovers(home)
     end(others, signal.SIGTERM, grace_s)
-    end([server for server in servers if server.alive()], signal.SIGINT, grace_s)
+    end([process for process in servers if process.alive()], signal.SIGINT, grace_s)
     return len(others) + len(servers)
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a file's lock; the kernel gives it back however we end."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def wait_for_predecessors(home: Home, within_s: float = OTHERS_END_WITHIN_S) -> None:
+    """Wait until no other supervisor or guard of a home runs; then kill it.
+
+    Only for who holds the supervisor's lock. The others are those that found the lock
+    taken and are about to exit, and those of a home that was deleted under them: they
+    notice it within a second, and until they have ended would end our children, too.
+    """
+    others = running_module((SUPERVISOR, GUARD), str(home.root))
+    for process in wait_ended(others, within_s):
+        process.signal(signal.SIGKILL)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Reads the services' log files: the last lines of each, then what is added."""
+"""Reads the services' log files: the last lines of each, then those added."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def read_logs(
 ) -> Iterator[str]:
     """Yield the last lines of one log or of all, each behind its service's name.
 
-    With `follow` it continues with what is added. Raises UsageError for a
-    service that has no log.
+    With `follow` it continues, without end, with the lines that are added. Raises
+    UsageError for a service that has no log.
     """
     paths = chosen(folder, service)
     width = max((len(path.stem) for path in paths), default=0)
@@ -49,7 +49,7 @@ def chosen(folder: Path, service: str | None) -> list[Path]:
 def read_added(path: Path, position: int) -> tuple[list[str], int]:
     """Return the whole lines added since a position, and the position after them."""
     if path.stat().st_size < position:
-        position = 0  # the file was set aside for being large
+        position = 0  # the file was rotated
     with path.open("rb") as handle:
         handle.seek(position)
         data = handle.read()

@@ -1,4 +1,4 @@
-"""How one unit of a running stack is."""
+"""The state of one unit of a running stack."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import anyio
 
 from ci.local.child import Child
+from ci.stack.errors import StackError
 from ci.stack.model import Condition, Job, Service
 
 
 @dataclass
 class State:
-    """What `status` shows, one per unit."""
+    """What `status` shows of a unit."""
 
     name: str
     kind: str
@@ -26,7 +27,7 @@ class State:
 
     @property
     def active(self) -> bool:
-        """Whether it is on its way or there."""
+        """Whether it is starting, or has started."""
         return self.status in ("waiting", "starting", "ready", "running", "completed")
 
     def meets(self, condition: Condition) -> bool:
@@ -45,6 +46,7 @@ class Running:
     unit: Service | Job
     state: State
     child: Child | None = None
+    failure: StackError | None = None  # why its status is "failed"
     stopping: bool = False
     was_ready: bool = False
     deaths: deque[float] = field(default_factory=deque)

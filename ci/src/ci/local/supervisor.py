@@ -15,12 +15,22 @@ import anyio
 
 from ci.local import probes
 from ci.local.child import Child
+from ci.local.failures import (
+    died_too_often,
+    exit_cause,
+    job_failure,
+    service_failure,
+)
 from ci.local.launch import Launch, Launcher
 from ci.local.state import Running, State
-from ci.stack.errors import StackError, UnitFailed, first_error, unwrapped
+from ci.stack.errors import (
+    StackError,
+    TimedOut,
+    UnitFailed,
+    first_error,
+    unwrapped,
+)
 from ci.stack.model import (
-    RESTARTS,
-    RESTARTS_WITHIN_S,
     Condition,
     HttpProbe,
     Job,
@@ -76,7 +86,7 @@ class Supervisor:
 
     def states(self) -> list[dict[str, object]]:
         """Return the state of every unit, in the stack's order."""
-        return [asdict(one.state) for one in self.running.values()]
+        return [asdict(entry.state) for entry in self.running.values()]
 
     async def ensure(self, names: Iterable[str]) -> None:
         """Bring these units, and all they need, to readiness or completion.
@@ -102,70 +112,74 @@ class Supervisor:
                 await self._stop_one(self.running[name])
 
     async def restart(self, name: str) -> None:
-        """Stop one unit and bring it up again; what needs it stays as it is."""
+        """Stop a unit and bring it up again; what needs it stays as it is."""
         await self._stop_one(self.running[name])
         await self.ensure([name])
 
     def _launch(self, name: str) -> None:
-        one = self.running[name]
-        one.stopping, one.life, one.finished = False, anyio.CancelScope(), anyio.Event()
-        one.deaths.clear()
-        one.was_ready = False
-        self._set(one, "waiting", detail="", exit_code=None, restarts=0)
-        self._tasks.start_soon(self._live, one)
+        entry = self.running[name]
+        entry.stopping, entry.life, entry.finished = (
+            False,
+            anyio.CancelScope(),
+            anyio.Event(),
+        )
+        entry.deaths.clear()
+        entry.was_ready = False
+        self._set(entry, "waiting", detail="", exit_code=None, restarts=0)
+        self._tasks.start_soon(self._live, entry)
 
-    async def _live(self, one: Running) -> None:
+    async def _live(self, entry: Running) -> None:
         """Take a unit through its life; every end of it is noted in its state."""
         try:
-            with one.life or anyio.CancelScope():
+            with entry.life or anyio.CancelScope():
                 async with anyio.create_task_group() as group:
-                    for need, condition in one.unit.needs.items():
+                    for need, condition in entry.unit.needs.items():
                         group.start_soon(self._wait, need, condition)
-                if isinstance(one.unit, Job):
-                    await self._complete(one, one.unit)
+                if isinstance(entry.unit, Job):
+                    await self._complete(entry, entry.unit)
                 else:
-                    await self._serve(one, one.unit)
+                    await self._serve(entry, entry.unit)
         except* Exception as failures:  # noqa: BLE001 - the other units live on
             error = first_error(failures)
-            name = "" if isinstance(error, StackError) else f"{one.unit.name}: "
-            if not one.stopping:
-                self._set(one, "failed", detail=f"{name}{error}", pid=None)
+            if not isinstance(error, StackError):
+                error = UnitFailed(f"{entry.unit.name}: {error}")
+            if not entry.stopping:
+                entry.failure = error
+                self._set(entry, "failed", detail=error.what, pid=None)
         finally:
-            one.finished.set()
+            entry.finished.set()
 
-    async def _serve(self, one: Running, service: Service) -> None:
+    async def _serve(self, entry: Running, service: Service) -> None:
         """Start a service, wait for its probe, and start it again when it dies."""
-        while not one.stopping:
+        while not entry.stopping:
             started = time.monotonic()
-            self._set(one, "starting", took_s=None)
+            self._set(entry, "starting", took_s=None)
             if service.cluster:
                 await anyio.to_thread.run_sync(self.launcher.postgres.prepare)
-            child = await self._spawn(one, self.launcher.service(service))
+            child = await self._spawn(entry, self.launcher.service(service))
             async with anyio.create_task_group() as group:
-                group.start_soon(self._announce_ready, one, child, started)
+                group.start_soon(self._announce_ready, entry, child, started)
                 code = await child.process.wait()
                 group.cancel_scope.cancel()
-            self._clear(one, child)
-            if not one.stopping:
-                self._note_death(one, child, code)
+            self._clear(entry, child)
+            if not entry.stopping:
+                self._note_death(entry, child, code)
 
-    def _note_death(self, one: Running, child: Child, code: int) -> None:
+    def _note_death(self, entry: Running, child: Child, code: int) -> None:
         """Decide whether a service that died is started again, or has failed."""
-        now = time.monotonic()
-        one.deaths.append(now)
-        while now - one.deaths[0] > RESTARTS_WITHIN_S:
-            one.deaths.popleft()
-        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        if not one.was_ready or len(one.deaths) > RESTARTS:
-            late = f", {one.state.detail}" if one.state.detail else ""
-            raise UnitFailed(f"{one.unit.name} ended ({how}{late})\n{child.tail()}")
-        log.warning("%s died (%s), starting it again", one.unit.name, how)
-        one.state.restarts += 1
-        self._set(one, "starting", detail=f"died ({how}), starting it again", pid=None)
+        cause = exit_cause(code)
+        if not entry.was_ready or died_too_often(entry.deaths):
+            raise service_failure(entry.state, cause, child.tail())
+        log.warning("%s died (%s), starting it again", entry.unit.name, cause)
+        entry.state.restarts += 1
+        detail = f"died ({cause}), starting it again"
+        self._set(entry, "starting", detail=detail, pid=None)
 
-    async def _announce_ready(self, one: Running, child: Child, started: float) -> None:
+    async def _announce_ready(
+        self, entry: Running, child: Child, started: float
+    ) -> None:
         """Set the unit ready when its probe answers; end it if that takes too long."""
-        service, since = one.unit, datetime.now(UTC)
+        service, since = entry.unit, datetime.now(UTC)
         assert isinstance(service, Service)
         with anyio.move_on_after(service.within_s) as bound:
             while not await self._answers(service, since):
@@ -175,11 +189,11 @@ class Supervisor:
                     self.launcher.postgres.ensure, service.cluster, self._password
                 )
         if bound.cancelled_caught:
-            one.state.detail = f"not ready after {service.within_s:.0f} s"
+            entry.state.detail = f"not ready after {service.within_s:.0f} s"
             await child.stop(service.stop_signal, service.stop_within_s)
             return
-        one.was_ready = True
-        self._set(one, "ready", took_s=time.monotonic() - started, detail="")
+        entry.was_ready = True
+        self._set(entry, "ready", took_s=time.monotonic() - started, detail="")
 
     async def _answers(self, service: Service, since: datetime) -> bool:
         """Ask the probe of a service that was started at a time."""
@@ -189,69 +203,73 @@ class Supervisor:
             return await probes.http_ready(self._client, service.probe)
         return await probes.worker_ready(self._client, service.probe, since)
 
-    async def _complete(self, one: Running, job: Job) -> None:
+    async def _complete(self, entry: Running, job: Job) -> None:
         """Run a job to its end."""
         started = time.monotonic()
-        self._set(one, "running", took_s=None)
-        child = await self._spawn(one, self.launcher.supervised(job))
+        self._set(entry, "running", took_s=None)
+        child = await self._spawn(entry, self.launcher.supervised(job))
         with anyio.move_on_after(job.within_s) as bound:
             await child.process.wait()
         if bound.cancelled_caught:
             await child.stop(signal.SIGKILL, 1.0)
-        self._clear(one, child)
+        self._clear(entry, child)
         code = child.process.returncode
-        if one.stopping:
+        if entry.stopping:
             return
-        if code:
-            late = f", after {job.within_s:.0f} s" if bound.cancelled_caught else ""
-            raise UnitFailed(
-                f"{job.name} failed (exit code {code}{late})\n{child.tail()}"
+        if bound.cancelled_caught:
+            raise TimedOut(
+                f"{job.name} did not end within {job.within_s:,.0f} s\n{child.tail()}"
             )
-        self._set(one, "completed", took_s=time.monotonic() - started)
+        if code:
+            raise job_failure(job.name, code, child.tail())
+        self._set(entry, "completed", took_s=time.monotonic() - started)
 
-    async def _spawn(self, one: Running, launch: Launch) -> Child:
+    async def _spawn(self, entry: Running, launch: Launch) -> Child:
         """Start a unit's process."""
-        path = self.launcher.home.logs / f"{one.unit.name}.log"
-        one.child = await Child.start(launch, path)
-        self._set(one, one.state.status, pid=one.child.process.pid)
-        return one.child
+        path = self.launcher.home.logs / f"{entry.unit.name}.log"
+        entry.child = await Child.start(launch, path)
+        self._set(entry, entry.state.status, pid=entry.child.process.pid)
+        return entry.child
 
-    def _clear(self, one: Running, child: Child) -> None:
+    def _clear(self, entry: Running, child: Child) -> None:
         """Note the end of a process, and end what it left behind."""
-        one.child, one.state.pid = None, None
-        one.state.exit_code = child.process.returncode
+        entry.child, entry.state.pid = None, None
+        entry.state.exit_code = child.process.returncode
         child.end_strays()
 
-    async def _stop_one(self, one: Running) -> None:
-        """Stop one unit: its stop signal, a bounded wait, then kill."""
-        if not one.state.active:
+    async def _stop_one(self, entry: Running) -> None:
+        """Stop a unit: its stop signal, a bounded wait, then kill."""
+        if not entry.state.active:
             return
-        one.stopping = True
-        if one.child and isinstance(one.unit, Service):
-            within_s = min(one.unit.stop_within_s, HURRY_S if self.hurry else 3600)
-            await one.child.stop(one.unit.stop_signal, within_s)
-        elif one.child:
-            await one.child.stop(signal.SIGKILL, 1.0)
-        elif one.life:
-            one.life.cancel()
-        await one.finished.wait()
-        self._set(one, "stopped", pid=None)
+        entry.stopping = True
+        if entry.child and isinstance(entry.unit, Service):
+            within_s = min(entry.unit.stop_within_s, HURRY_S if self.hurry else 3600)
+            await entry.child.stop(entry.unit.stop_signal, within_s)
+        elif entry.child:
+            await entry.child.stop(signal.SIGKILL, 1.0)
+        elif entry.life:
+            entry.life.cancel()
+        await entry.finished.wait()
+        self._set(entry, "stopped", pid=None)
 
     async def _wait(self, name: str, condition: Condition) -> None:
         """Wait until a unit meets a condition; raise UnitFailed when it cannot."""
-        state = self.running[name].state
+        entry = self.running[name]
+        state = entry.state
         while not state.meets(condition):
             if state.status == "failed":
-                raise UnitFailed(state.detail, f"./etl logs {name}")
+                error = entry.failure or UnitFailed(state.detail)
+                error.hint = error.hint or f"./etl logs {name}"
+                raise error
             if state.status == "stopped":
                 raise UnitFailed(f"{name} was stopped", "./etl up")
             await self._changed.wait()
 
-    def _set(self, one: Running, status: str, **changes: object) -> None:
-        one.state.status = status
+    def _set(self, entry: Running, status: str, **changes: object) -> None:
+        entry.state.status = status
         for name, value in changes.items():
-            setattr(one.state, name, value)
-        self._on_change(one.state)
+            setattr(entry.state, name, value)
+        self._on_change(entry.state)
         self._changed.set()
         self._changed = anyio.Event()
 

@@ -23,10 +23,10 @@ def setup_db(pipeline: Mapping[str, str]) -> Job:
     return Job(
         name="setup-db",
         summary="migrate the application database to the newest revision",
-        command=("alembic", "upgrade", "head"),
+        command=("python", "-m", "etl.migrate"),
         environment=pipeline,
         needs={"db": Condition.HEALTHY},
-        within_s=300.0,
+        within_s=1800.0,
     )
 
 
@@ -165,7 +165,13 @@ def database_tools(settings: StackSettings, client: dict[str, str]) -> list[Job]
                 ("psql-prefect", settings.prefect_database, prefect),
             )
         ),
-        tool("check-db-health", "ask whether the server answers", client, "pg_isready"),
+        tool(
+            "check-db-health",
+            "ask whether the server answers",
+            client,
+            "pg_isready",
+            within_s=60.0,
+        ),
         tool("dump", f"write {own} to standard output", client, *DUMP),
         tool(
             "restore",
@@ -178,8 +184,17 @@ def database_tools(settings: StackSettings, client: dict[str, str]) -> list[Job]
     ]
 
 
-def tool(name: str, summary: str, client: dict[str, str], *command: str) -> Job:
-    """One of PostgreSQL's client programs, logged in."""
+def tool(
+    name: str,
+    summary: str,
+    client: dict[str, str],
+    *command: str,
+    within_s: float = 24 * 3600.0,  # a dump takes as long as its data are large
+) -> Job:
+    """One of PostgreSQL's client programs, logged in.
+
+    Without a bound: psql waits for its user, and a dump may be large.
+    """
     return Job(
         name=name,
         summary=summary,
@@ -187,5 +202,5 @@ def tool(name: str, summary: str, client: dict[str, str], *command: str) -> Job:
         runtime=Runtime.POSTGRES,
         environment=client,
         needs={"db": Condition.HEALTHY},
-        within_s=3600.0,
+        within_s=within_s,
     )
