@@ -16,7 +16,6 @@ import httpx
 
 from etl.errors import ConfigError, EtlError
 
-
 FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 TIMEOUT_SECONDS = 10.0
 PROBE_SECONDS = 0.05
