@@ -112,7 +112,10 @@ def name_by_time(
 
     An empty migration would be a new head for no reason.
     """
-    del context, revision
+    del revision
+    config = context.config
+    if config is None or not hasattr(config.cmd_opts, "rev_id"):
+        return  # the command `check`, which needs the directives as they are
     for script in directives:
         if script.upgrade_ops and script.upgrade_ops.is_empty():
             report("nothing to change: the models and the schema are equal")
