@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,37 @@ def test_file_with_every_kind_of_mess(lab: Any) -> None:
         (7, None, "(H)"),
         (8, None, "(L)"),
     ]
+
+
+ODD = [
+    *(
+        b"\t",
+        b"\n",
+        b"\r",
+        b'"',
+        b"\0",
+        b"\xff",
+        b"\\N",
+        b"\\.",
+        b"(D)",
+        b"0,123",
+        b"6",
+    ),
+    *("é".encode(), b"9" * 30, b"x" * 3000, b"-", b"1990", b"STATE", b"COUNTY", b"998"),
+]
+
+
+def test_mess_in_any_place_is_counted(lab: Any, table: Any) -> None:
+    """Whatever the mess, the load ends with counts that add up or a clear error."""
+    chance = random.Random(7)
+    header, *lines = table.text().encode().splitlines()
+    for _ in range(25):
+        cells = [line.split(b"\t") for line in chance.sample(lines, 60)]
+        for row in chance.choices(cells, k=5):
+            row[chance.randrange(len(row))] = chance.choice(ODD)
+        content = b"\n".join([header, *(b"\t".join(row) for row in cells)])
+        receipt = lab.nass(content, complete=chance.random() < 0.3)
+        assert receipt.error is None or receipt.error.code == "DATA", receipt.error
+        counts = receipt.counts
+        assert counts.read == counts.kept + counts.rejected
+        assert counts.read + counts.out_of_scope >= 55

@@ -16,7 +16,8 @@ from etl.specs.nass_forms import BULK, WEB_HEADERS
 
 QUICKSTATS = Path(__file__).parents[3] / "shared/data/quickstats"
 WEB = QUICKSTATS / "strawberries_california.csv.gz"
-API = QUICKSTATS / "api_response_alameda_2022.json"
+CORPUS = Path(__file__).parents[1] / "data/quickstats"
+API = CORPUS / "api_cattle_rent.json"
 
 KEYS = "SELECT series_id, location_id, period_id FROM core_nass__value ORDER BY 1, 2, 3"
 needs_shared = pytest.mark.skipif(
@@ -90,7 +91,6 @@ def test_strawberries_load_whole(lab: Any) -> None:
         assert float(lines[line]["Value"].replace(",", "")) == float(value)
 
 
-@needs_shared
 def test_every_record_of_an_api_response_has_the_key_of_its_bulk_line(
     lab: Any,
 ) -> None:
