@@ -27,7 +27,7 @@ def say(line: str) -> None:
 
 
 def normalised(name: str) -> str:
-    """Return a package's name as an index knows it."""
+    """Return a package's name in its normalized form."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -68,7 +68,7 @@ def install(wanted: list[str], bounds: list[str]) -> int:
 
 
 def main(manifest: Path, lock: Path) -> int:
-    """Install what the manifest adds; say where the lock wins."""
+    """Install what the manifest adds; report where the lock wins."""
     locked = pins(lock)
     wanted = []
     for name, spec in added(manifest).items():

@@ -1,4 +1,4 @@
-"""Writes the locks of wheels: the one place that knows how they are made.
+"""Writes the locks of wheels, from the dependencies in the two pyproject.toml.
 
     python ci/lock.py [--into FOLDER]
 

@@ -74,7 +74,7 @@ class SchemaAhead(EtlError):
 
 
 class SourceChanged(EtlError):
-    """The input has another shape than its spec says: compare the two."""
+    """The input has another shape than its spec describes: compare the two."""
 
     code = "SOURCE_CHANGED"
     exit_code = 5

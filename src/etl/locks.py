@@ -20,7 +20,7 @@ RUN_GATE_KEY = _key("run")
 
 
 def alive_key(run_id: UUID) -> int:
-    """Held for as long as the process of that run lives."""
+    """Held for as long as the process of that run exists."""
     return _key(f"run:{run_id}")
 
 

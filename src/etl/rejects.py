@@ -1,4 +1,4 @@
-"""The shape of rejects: what every step says about a line that it does not load."""
+"""The shape of a reject: a line that was not loaded, with its rule and reason."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class LockSettings(BaseSettings):
 
 
 class Settings(LockSettings):
-    """What a run needs to know of its surroundings. Made by `load_settings`.
+    """The settings of a run. Made by `load_settings`.
 
     Attributes:
         database_url: `postgresql+psycopg://user:pw@host:port/db` or

@@ -1,1 +1,1 @@
-"""First step: brings an input, whatever it is, into the raw store."""
+"""First step: stores an input of any kind in the raw store."""

@@ -38,7 +38,7 @@ class TooManyRecords(EtlError):
 
 
 class TryAgain(SourceUnavailable):
-    """An answer that a later one may better. Has the wait that the server asked for."""
+    """A failed request that may succeed later, with the wait the server requested."""
 
     def __init__(self, message: str, hint: str = "", wait_s: float = 0.0) -> None:
         super().__init__(message, hint)
@@ -111,7 +111,7 @@ class ApiClient:
         self._last = time.monotonic()
 
     def _wait(self, state: RetryCallState) -> float:
-        """Back off with jitter, at least as long as the server asked for."""
+        """Back off with jitter, at least as long as the server requested."""
         error = state.outcome and state.outcome.exception()
         asked = error.wait_s if isinstance(error, TryAgain) else 0.0
         return max(asked, self._back_off(state))
@@ -159,6 +159,6 @@ class KeyFilter(logging.Filter):
 
 
 def _asked(response: httpx.Response) -> float:
-    """Return the seconds that the server asked us to wait; a date counts as none."""
+    """Return the seconds to wait that the server requested; 0 for a date."""
     asked = response.headers.get("Retry-After", "")
     return float(asked) if asked.isdigit() else 0.0

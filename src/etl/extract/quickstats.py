@@ -1,4 +1,4 @@
-"""Fetches records from QuickStats: asks how many, splits until pages fit."""
+"""Fetches records from QuickStats; splits requests that are too large."""
 
 from __future__ import annotations
 

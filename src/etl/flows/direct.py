@@ -16,7 +16,7 @@ from etl.report.render import as_text
 
 
 async def final_state(parameters: dict[str, Any]) -> State[Any]:
-    """Await the flow; `asyncio.run` wants a coroutine, which a flow's call is not."""
+    """Await the flow; `asyncio.run` takes a coroutine, which a flow's call is not."""
     return await master_flow(**parameters, return_state=True)
 
 

@@ -49,7 +49,7 @@ async def run_in_order(
 
 
 def first(failure: BaseException) -> BaseException:
-    """Return a group's first exception: Prefect knows a cancellation by its class."""
+    """Return a group's first exception: Prefect needs a cancellation's class."""
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
     return failure

@@ -46,7 +46,7 @@ def is_retryable(_task: object, run: TaskRun, state: State[object]) -> bool:
 
 
 def step(function: Callable[P, R]) -> Task[P, R]:
-    """Make a task of a function: tried again where that may help, no result kept.
+    """Make a task of a function: retried where that may help, no result stored.
 
     What a step leaves is in the raw store and the database, never in Prefect.
     """

@@ -1,4 +1,4 @@
-"""What every table shares: constraint names, column types, where a row came from."""
+"""What every table shares: constraint names, column types, origin of a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists what the ledger and the registry know: runs, rejects, sources."""
+"""Lists runs, rejects and sources, from the ledger and the registry."""
 
 from __future__ import annotations
 

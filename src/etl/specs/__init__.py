@@ -1,1 +1,1 @@
-"""What each source is, as data: engines read these and know no source by name."""
+"""What each source is, as data: engines read these and contain no name of a source."""

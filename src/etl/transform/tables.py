@@ -14,7 +14,7 @@ Tables = dict[str, pl.DataFrame]
 
 
 class Transform(Protocol):
-    """Turns the good rows of one batch into rows of tables; no row goes, none comes."""
+    """Turns the good rows of one batch into rows of tables; keeps their number."""
 
     def __call__(self, rows: pl.DataFrame) -> Tables:
         """Return the rows of every table, one for each row of the batch."""

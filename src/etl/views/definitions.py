@@ -19,7 +19,7 @@ def definition(view: str, *, version: int) -> str:
 
 
 def comments(view: str, *, version: int) -> tuple[str, dict[str, str]]:
-    """Return what one version of a view says of itself, and of each of its columns.
+    """Return the comments on one version of a view, and on each of its columns.
 
     Both are in the comment lines before the SELECT: sentences, then one line
     `--   column: meaning` per column. A version from before this convention has no

@@ -1,4 +1,4 @@
-"""Commands of the program: what they state of themselves, and their help."""
+"""Commands of the program: their declaration and their help."""
 
 from __future__ import annotations
 

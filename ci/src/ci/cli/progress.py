@@ -1,4 +1,4 @@
-"""Shows how far a stack is: a tree with times on a terminal, else plain lines."""
+"""Shows the progress of a start: a tree with times on a terminal, else lines."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class StartProgress:
             print(line, file=self._stream, flush=True)
 
     def unit_changed(self, state: dict[str, Any]) -> None:
-        """Show a unit's new state. What was there before we asked is no progress."""
+        """Show a unit's new state. A state from before this command is no progress."""
         name, status = state["name"], state["status"]
         there = state.get("already") and status in ("ready", "completed")
         if status == "stopped" or there:

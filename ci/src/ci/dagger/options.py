@@ -48,7 +48,7 @@ class Options:
     ] = None
     database_url: Annotated[
         dagger.Secret | None,
-        Doc("SQLAlchemy URL of a managed PostgreSQL; wants prefect-database-url."),
+        Doc("SQLAlchemy URL of a managed PostgreSQL; requires prefect-database-url."),
     ] = None
     prefect_database_url: Annotated[
         dagger.Secret | None,

@@ -1,4 +1,4 @@
-"""One call's stack: brings units up in order, each once, and runs jobs on them."""
+"""The stack of one call: starts units in order, each once, and runs jobs on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every engine can do. The command line knows this and no engine by its parts."""
+"""The interface of an engine, which is all that the command line uses of it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Session(Protocol):
 
 
 class Engine(Protocol):
-    """Starts services, runs jobs, and says how things are; knows no unit by name."""
+    """Starts services, runs jobs, and reports their state; contains no unit's name."""
 
     name: str
 
@@ -110,7 +110,7 @@ class Engine(Protocol):
         """Return whether its stack is up, at once and without an error."""
 
     def rebuild(self, progress: Reporter) -> bool:
-        """Build anew what services run in; return whether there is such a thing."""
+        """Rebuild the image of the services; return whether the engine has one."""
 
     def losses(self) -> list[str]:
         """Say what `down --volumes` would delete, one line each."""

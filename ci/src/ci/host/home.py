@@ -52,7 +52,7 @@ class Home:
 
     @property
     def supervisor_lock(self) -> Path:
-        """Held by the supervisor as long as it lives."""
+        """Held by the supervisor as long as it runs."""
         return self.root / "supervisor.lock"
 
     @property
@@ -62,7 +62,7 @@ class Home:
 
     @property
     def supervisor_log(self) -> Path:
-        """What the supervisor says."""
+        """The supervisor's log."""
         return self.logs / "supervisor.log"
 
     @property

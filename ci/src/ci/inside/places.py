@@ -1,4 +1,4 @@
-"""Where things are inside a container of the stack, with Docker and with Dagger.
+"""Paths, users and addresses inside a container, for Docker and Dagger.
 
 Standard library only. The image (Dockerfile) makes these folders and this user.
 """
@@ -32,7 +32,7 @@ def endpoints(
     Host names are the names of the services. `browser_api_url` is the API as seen from
     outside, which only the caller knows.
     """
-    from ci.stack.model import Endpoints  # a Dagger call wants the names above alone
+    from ci.stack.model import Endpoints  # a Dagger call needs only the names above
 
     return Endpoints(
         database_host=DATABASE_HOST,

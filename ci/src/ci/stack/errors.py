@@ -41,7 +41,7 @@ class UsageError(StackError):
 
 
 class PrerequisiteMissing(StackError):
-    """The machine lacks something; the hint says how to get it."""
+    """The machine lacks something; the hint is how to get it."""
 
     code, exit_code = "PREREQUISITE_MISSING", PREREQUISITE
 

@@ -109,7 +109,7 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True)
 class Service(Unit):
-    """Lives on: ready when its probe answers, restarted when it dies."""
+    """Runs until it is stopped: ready when its probe succeeds, restarted on exit."""
 
     probe: Probe
     ports: tuple[Port, ...] = ()
@@ -135,11 +135,11 @@ class Stack:
 
     @property
     def services(self) -> dict[str, Service]:
-        """The services alone, in order of declaration."""
+        """The services without the jobs, in order of declaration."""
         return {n: u for n, u in self.units.items() if isinstance(u, Service)}
 
     def unit(self, name: str) -> Service | Job:
-        """Return one unit, or say which ones there are."""
+        """Return one unit. Raises UsageError with the names of all for another name."""
         if name not in self.units:
             raise UsageError(
                 f"the stack has no service or job {name!r}; "

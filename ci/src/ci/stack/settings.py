@@ -193,7 +193,7 @@ class StackSettings:
 
     @property
     def database_port(self) -> int | None:
-        """The port of the stack's own database, where a setting asks for one.
+        """The port of the stack's own database, if a setting requests one.
 
         A DATABASE_URL on this machine with the stack's own port asks for it, too: on
         any other port the URL would name a server that is not there, or not ours.
@@ -206,7 +206,7 @@ class StackSettings:
 
     @property
     def server_port(self) -> int | None:
-        """The server's port on this machine, where a setting asks for one."""
+        """The server's port on this machine, if a setting requests one."""
         if self.prefect_server_api_port is None and self.prefect_api_url:
             url = urlsplit(self.prefect_api_url)
             return url.port or values.DEFAULT_PORTS[url.scheme]

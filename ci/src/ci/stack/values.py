@@ -16,12 +16,12 @@ from ci.stack.addresses import bind_address
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGIN_OFF = "off"
-SHORTEST_PASSWORD = 12  # of the API's login: it is asked for over and over, unhindered
+SHORTEST_PASSWORD = 12  # of the API's login, which can be tried without limit
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Secret:
-    """A text that shows itself only when asked by name."""
+    """A text that is shown only by `reveal`."""
 
     def __init__(self, text: str) -> None:
         self._text = text

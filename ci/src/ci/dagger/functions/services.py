@@ -35,7 +35,7 @@ class ServiceFunctions(Options):
 
     @once_per_session
     async def worker(self) -> dagger.Service:
-        """A Prefect worker that is started again when it dies, with all that it needs.
+        """A Prefect worker that is restarted when it exits, with all that it needs.
 
         Returns: the service; it listens nowhere and takes its work from the server.
         """
@@ -53,7 +53,7 @@ class ServiceFunctions(Options):
     ) -> dagger.Service:
         """Everything up, flows deployed: database, server, worker behind one address.
 
-        Reports each service that dies. `up` listens on every interface of this host:
+        Reports each service that ends. `up` listens on every interface of this host:
         the API is behind a login, and PostgreSQL is there only if asked for.
 
         Returns: the service to call `up` on: UI and API on port 4200.
@@ -69,7 +69,7 @@ class ServiceFunctions(Options):
     @dagger.up
     @once_per_session
     async def watch(self) -> dagger.Service:
-        """Ends `dagger up` with exit code 1 when a service has died for good.
+        """Ends `dagger up` with exit code 1 when a service stays down.
 
         For `dagger up` only, where it starts beside `stack`. It counts as starting for
         as long as the stack lives, so the end of its container is a failed start, which
