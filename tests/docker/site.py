@@ -1,4 +1,4 @@
-"""A copy of the checkout with its stack on one engine, operated as its users do."""
+"""A copy of the checkout with its stack on an engine, operated as its users do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Completed = subprocess.CompletedProcess[str]
 
 
 def copy_checkout(target: Path) -> Path:
-    """Copy the checkout, with the tests' environment in the place of a new one."""
+    """Copy the checkout; its `./etl` uses the environment of the tests."""
     shutil.copytree(
         CHECKOUT, target, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT)
     )
@@ -58,7 +58,7 @@ class Site:
         return Tasks(self.checkout, self.engine)
 
     def environment(self, **variables: str) -> dict[str, str]:
-        """Return a user's environment, without the settings of whoever tests."""
+        """Return a user's environment, without the settings of the person who tests."""
         known = {*variable_names(), "ETL_HOME", "ETL_ENGINE"}
         inherited = {k: v for k, v in os.environ.items() if k not in known}
         return inherited | dict(self.variables) | variables

@@ -49,7 +49,7 @@ def test_the_cluster_is_ensured_at_each_start_with_the_password_of_that_start(
     script.write_text(ensure_sql(cluster))
     question = "SELECT rolpassword, rolcanlogin FROM pg_authid WHERE rolname = %s"
     stored = set()
-    for password in ("first 'quoted' one", "second"):
+    for password in ("first 'quoted' word", "second"):
         psql(server, script, password)
         with server.owner() as owner:
             stored.add(owner.execute(question, [cluster.role]).fetchone())

@@ -1,6 +1,6 @@
-"""What a stack does, as one report that can be compared between engines.
+"""Reports what a stack does, in a form that can be compared between engines.
 
-The report says of each verb its exit code and the shape of its JSON, and of the
+The report holds of each verb its exit code and the shape of its JSON, and of the
 databases the schema and a hash of every table's rows. Nothing in it depends on when or
 where it was made.
 """
@@ -19,11 +19,10 @@ VOLATILE = (
     "run_id", "load_run_id", "flow_run_id", "closed_by_run_id", "created_at",
     "updated_at", "loaded_at", "started_at", "finished_at", "replaced_at",
 )  # fmt: skip
-# Of every document: a service's time to ready is known to who has started it; Docker
-# does not remember it.
+# Of every document: Docker does not record how long a service took to be ready.
 LEFT_OUT = ("took_s",)
 # In the order in which a user would type them: verb, arguments.
-SPOKEN = (
+VERBS = (
     ("status",),
     ("health",),
     ("up",),
@@ -53,7 +52,7 @@ SPOKEN = (
     ("down", "--volumes"),
     ("no-such-verb",),
 )
-# Verbs that hand words on; they have no JSON, so their output is compared as it is.
+# Verbs that run another program have no JSON: their output is compared as it is.
 PASSED_ON = (
     ("psql", "--", "-Atc", "SELECT count(*) FROM out_nass__values"),
     ("psql", "--", "-Atc", "SELECT 1/0"),
@@ -77,18 +76,18 @@ TABLES = (
 
 def report(site: Site) -> dict[str, Any]:
     """Operate a stack that is down, from nothing to nothing; return the report."""
-    spoken = [said(site, *words) for words in SPOKEN]
-    passed = [handed_on(site, *words) for words in PASSED_ON]
+    verbs = [answer(site, *words) for words in VERBS]
+    passed = [output_of(site, *words) for words in PASSED_ON]
     found = {"schema": schema(site), "rows": rows(site)}
-    ended = [said(site, *words) for words in DOWN]
-    return {"spoken": spoken, "passed on": passed, **found, "ended": ended}
+    ended = [answer(site, *words) for words in DOWN]
+    return {"verbs": verbs, "passed on": passed, **found, "ended": ended}
 
 
-def said(site: Site, *words: str) -> tuple[str, int, Any]:
+def answer(site: Site, *words: str) -> tuple[str, int, Any]:
     """Return what a verb's JSON looks like, with its exit code."""
     done = site.etl(*words, "--json", code=None)
     if "--no-wait" in words:
-        # What is asked next is not to depend on how far that run has come.
+        # The next verbs must not depend on the progress of that run.
         assert done.returncode == 0, done.stdout + done.stderr
         run = f"/flow_runs/{json.loads(done.stdout)['data']['run_id']}"
         eventually(
@@ -126,7 +125,7 @@ def shape(value: Any) -> Any:
     return "text"
 
 
-def handed_on(site: Site, *words: str) -> tuple[str, int, str]:
+def output_of(site: Site, *words: str) -> tuple[str, int, str]:
     """Return what a command printed, with its exit code."""
     done = site.etl(*words, code=None)
     return (" ".join(words), done.returncode, done.stdout)

@@ -1,4 +1,4 @@
-"""One suite, three engines: what they say and what they store is the same."""
+"""All engines give the same answers and store the same data."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def dagger(
         return keep(pytestconfig, "dagger", {MADE_OF: made_of, **found})
 
 
-@pytest.mark.parametrize("part", ["spoken", "passed on", "schema", "rows", "ended"])
+@pytest.mark.parametrize("part", ["verbs", "passed on", "schema", "rows", "ended"])
 def test_local_and_docker_do_the_same(docker: Report, local: Report, part: str) -> None:
     assert local[part] == docker[part]
 
@@ -60,10 +60,10 @@ def test_local_and_docker_do_the_same(docker: Report, local: Report, part: str) 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", ["codes", "receipt", "schema", "rows"])
 def test_local_and_dagger_do_the_same(dagger: Report, local: Report, part: str) -> None:
-    spoken = {name: (code, looks) for name, code, looks in local["spoken"]}
+    verbs = {name: (code, looks) for name, code, looks in local["verbs"]}
     same = local | {
-        "codes": {verb: spoken[verb][0] for verb in by_dagger.CALLS},
-        "receipt": spoken["report"][1],
+        "codes": {verb: verbs[verb][0] for verb in by_dagger.CALLS},
+        "receipt": verbs["report"][1],
     }
     assert same[part] == dagger[part]
 
@@ -71,8 +71,8 @@ def test_local_and_dagger_do_the_same(dagger: Report, local: Report, part: str) 
 def test_the_report_is_of_a_stack_that_works(
     machine: Mapping[str, str], local: Report
 ) -> None:
-    """Engines that fail alike would be equal, too."""
-    codes = {name: code for name, code, _ in local["spoken"]}
+    """Two engines that both fail would be equal, too."""
+    codes = {name: code for name, code, _ in local["verbs"]}
     assert codes["up"] == codes["run"] == codes["report"] == 0
     assert codes["run --source nothing"] == 2
     assert local["rows"]["core_nass__value"].split()[0] != "0"
