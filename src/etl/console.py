@@ -181,7 +181,7 @@ def render_table(
 
     if width is None and not sys.stdout.isatty():
         width = PIPED_WIDTH
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False)
     for name in header:
         table.add_column(
             name, overflow="fold", justify="right" if name in right else "left"
@@ -189,7 +189,8 @@ def render_table(
     for row in rows:
         # Text, not markup: values of a file may hold square brackets.
         table.add_row(*(Text(printable(cell)) for cell in row))
-    console = Console(file=sys.stdout, highlight=False, width=width)
+    # No colours: control characters of the text are escaped when it is written.
+    console = Console(file=sys.stdout, color_system=None, width=width)
     with console.capture() as captured:
         console.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from ci.cli.engines import addressed, new_engine
+from ci.cli.engines import new_engine, with_engine
 from ci.docker.compose import MOUNTED, env_text, render
 from ci.docker.image import inputs_digest, read_images
 from ci.docker.layout import CREDENTIALS, DockerLayout, Folder, settle
@@ -228,10 +228,12 @@ def test_commands_in_messages_name_the_engine_that_they_are_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("ETL_ENGINE", raising=False)
-    assert addressed("./etl down --yes", "docker") == "./etl --engine docker down --yes"
-    assert addressed("./etl down", "local") == "./etl down"
+    assert (
+        with_engine("./etl down --yes", "docker") == "./etl --engine docker down --yes"
+    )
+    assert with_engine("./etl down", "local") == "./etl down"
     monkeypatch.setenv("ETL_ENGINE", "docker")
-    assert addressed("./etl down", "docker") == "./etl down"
+    assert with_engine("./etl down", "docker") == "./etl down"
 
 
 def test_an_unknown_engine_is_a_usage_error(tmp_path: Path) -> None:

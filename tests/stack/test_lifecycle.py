@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -69,33 +68,6 @@ def test_verbs_leave_a_stack_that_was_up_as_it_is(running: Program) -> None:
     assert "accepting connections" in running("exec", "db", "pg_isready").stdout
     running("exec", "prefect-worker", "python", "-c", "raise SystemExit(7)", code=7)
     assert running.json("status")["data"]["running"]
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "output"),
-    [
-        (["psql", "--json", "-Atc", "SELECT 1"], 0, "1\n"),
-        (["psql", "--json", "-Atc", "SELECT 1/0"], 1, None),
-        (["exec", "--json", "db", "echo", "--json"], 0, "--json\n"),
-        (["exec", "--json", "db", "no-such-program"], 2, None),
-        (["migrate", "--json"], 0, None),
-        (["deploy", "--json"], 0, None),
-        (["health", "--json"], 0, None),
-        (["runs", "--json"], 0, None),
-        (["report", "--json"], 2, None),
-        (["rejects", "--run", "0", "--json"], 2, None),
-        (["trace", "--commodity", "CORN", "--json"], 0, None),
-        (["run", "--deployment", "a/b", "--json"], 2, None),
-    ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
-)
-def test_a_verb_prints_one_json_document(
-    running: Program, words: list[str], code: int, output: str | None
-) -> None:
-    document = json.loads(running(*words, code=code).stdout)
-    assert set(document) == {"version", "ok", "data", "error", "duration_s"}
-    assert document["ok"] == (code == 0)
-    assert document["data"].get("output") == output or output is None
 
 
 def test_logs_are_by_service_and_a_wrong_name_lists_the_right_ones(

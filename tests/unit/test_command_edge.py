@@ -16,7 +16,7 @@ from ci.cli.main import result_of
 from ci.cli.output import Result, captured_output
 from ci.stack.errors import StackError
 from etl.command import WrongValue, readable_file
-from etl.console import printable, run_program, with_command
+from etl.console import printable, render_table, run_program, with_command
 from etl.errors import ConfigError, EtlError
 
 ETL = Path(sys.executable).with_name("etl")
@@ -228,3 +228,30 @@ def test_errors_of_a_program_show_the_command_of_the_engine(
     assert capsys.readouterr().err == (
         "error: gone\n  fix: ./etl --engine docker status\n"
     )
+
+
+def test_a_table_on_a_terminal_has_no_control_characters(tmp_path: Path) -> None:
+    """Its styles would be escaped like those in a value."""
+    code = "import pty, sys\npty.spawn([sys.executable, '-m', 'etl.cli', 'sources'])\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"TERM": "xterm-256color"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "geography" in done.stdout
+    assert "\\x1b" not in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_numbers_stand_to_the_right_and_long_cells_go_on_below() -> None:
+    text = render_table(
+        ["name", "rows"], [["a", "1"], ["b" * 30, "1,000"]], right=["rows"], width=20
+    )
+    lines = text.splitlines()
+    assert lines[0].endswith(" rows")
+    assert lines[1].endswith("     1")
+    assert "".join(line.split()[0] for line in lines[2:]) == "b" * 30
+    assert max(map(len, lines)) <= 20

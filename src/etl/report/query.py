@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -15,6 +16,7 @@ from etl.report.listing import Listing
 from etl.settings import Settings, load_settings
 
 SHORT_ID = 8
+NUMBER = int | float | Decimal | None
 
 
 @contextmanager

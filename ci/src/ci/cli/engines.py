@@ -1,4 +1,4 @@
-"""Which engine runs the stack, and whether another one's is up beside it."""
+"""Makes the engine that runs the stack, and finds stacks of other engines."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def new_engine(
     )
 
 
-def point_out_others(
+def report_other_engines(
     name: str,
     checkout: Path,
     home: Home,
     settings: StackSettings,
     progress: StartProgress,
 ) -> None:
-    """Say so when another engine's stack is up: its data are not this one's."""
+    """Report that the stack of another engine is up; it has data of its own."""
     for other in NAMES:
         if other != name and new_engine(other, checkout, home, settings).seems_up():
             progress.say(f"etl: a stack of the {other} engine is up, too; it has its")
             progress.say(f"  own data: ./etl --engine {other} status")
 
 
-def addressed(text: str, name: str) -> str:
+def with_engine(text: str, name: str) -> str:
     """Return a text with the engine in its commands, unless it is the default."""
     if name == default_engine() or "--engine" in text:
         return text

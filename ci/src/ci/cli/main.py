@@ -170,11 +170,11 @@ def call(invocation: Invocation, program: Program) -> Result:
         for line in exposure(context.settings):
             progress.say(line)
     if verb.announces:
-        engines.point_out_others(name, CHECKOUT, home, context.settings, progress)
+        engines.report_other_engines(name, CHECKOUT, home, context.settings, progress)
     try:
         result = verbs.HANDLERS[verb.handler](invocation.options, context)
     except StackError as error:
-        error.hint = engines.addressed(error.hint, name)
+        error.hint = engines.with_engine(error.hint, name)
         raise
-    lines = tuple(engines.addressed(line, name) for line in result.lines)
+    lines = tuple(engines.with_engine(line, name) for line in result.lines)
     return replace(result, lines=lines)
