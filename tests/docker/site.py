@@ -21,6 +21,7 @@ from ci.stack.settings import variable_names
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LEFT_OUT = (".git", ".etl", ".pixi", ".env", "__pycache__", "*_cache", "*.egg-info")
+PROGRAM = 'if __name__ == "__main__":'  # where a module of ours becomes a program
 DONE_WITHIN_S = 600
 Completed = subprocess.CompletedProcess[str]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.docker.conftest import ON_DOCKER
-from tests.docker.site import Site, locked
+from tests.docker.site import PROGRAM, Site, locked
 from tests.waiting import eventually
 
 from ci.docker.failures import failure
@@ -72,10 +72,10 @@ def test_start_after_a_restart_of_the_worker_leaves_its_runs_alone(site: Site) -
 
 @ON_DOCKER
 def test_a_job_is_stopped_at_the_limit_of_its_description(site: Site) -> None:
-    slow = "import time; time.sleep(600)\n\ndef main()"
+    slow = f"import time; time.sleep(600)\n{PROGRAM}"
     undone = [
         site.edit("ci/src/ci/stack/jobs.py", "within_s=180.0", "within_s=2.0"),
-        site.edit("src/etl/flows/deploy.py", "def main()", slow),
+        site.edit("src/etl/flows/deploy.py", PROGRAM, slow),
     ]
     try:
         error = site.json("deploy", code=124)["error"]

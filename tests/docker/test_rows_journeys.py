@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.docker.conftest import ON_DOCKER
-from tests.docker.site import Site, copy_checkout
+from tests.docker.site import PROGRAM, Site, copy_checkout
 
 from ci.host.home import Home
 
@@ -145,7 +145,7 @@ def test_a_second_checkout_is_refused_with_the_place_of_the_first(site: Site) ->
 def test_a_service_that_cannot_start_fails_at_once_with_its_log(site: Site) -> None:
     """Docker would restart it without end."""
     undo = site.edit(
-        "src/etl/flows/worker.py", "def main()", "raise SystemExit(9)\ndef main()"
+        "src/etl/flows/worker.py", PROGRAM, f"raise SystemExit(9)\n{PROGRAM}"
     )
     try:
         begun = time.monotonic()
