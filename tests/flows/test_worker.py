@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -47,11 +48,13 @@ def test_a_killed_workers_run_is_ended_by_the_next_worker(prefect: Prefect) -> N
 
 
 @pytest.fixture
-def api(prefect: Prefect, monkeypatch: pytest.MonkeyPatch) -> PrefectApi:
+def api(prefect: Prefect, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectApi]:
     """A client of the server, logged in as a job is."""
     login = prefect.environment["PREFECT_API_AUTH_STRING"]
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", login)
-    return PrefectApi(prefect.environment["PREFECT_API_URL"])
+    api = PrefectApi(prefect.environment["PREFECT_API_URL"])
+    yield api
+    api.close()
 
 
 def test_more_runs_than_the_limit_wait_and_all_of_them_finish(

@@ -117,6 +117,10 @@ class PrefectApi:
             auth=httpx.BasicAuth(user, password) if user else None,
         )
 
+    def close(self) -> None:
+        """Close the connections to the server."""
+        self._http.close()
+
     def wait_until_healthy(self, *, within_seconds: float) -> None:
         """Return as soon as the API is healthy.
 
