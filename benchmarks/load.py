@@ -38,7 +38,7 @@ from ci.local.postgres import Postgres
 from ci.local.supervisor import Supervisor
 from ci.stack.model import Cluster, Service, SqlProbe, Stack
 from etl.extract.raw_store import RawStore
-from etl.ledger.receipt import SourceReceipt
+from etl.ledger.receipt import StepReceipt
 from etl.ledger.runs import close_run, open_run
 from etl.load.lookups import read_lookups
 from etl.readers.read import read_batches
@@ -132,7 +132,7 @@ class Bench:
         self.owner.execute("TRUNCATE bare")
         self.owner.execute(f"COPY bare FROM '{self.text}' (HEADER)")
 
-    def load(self, source: str, file: Path) -> SourceReceipt:
+    def load(self, source: str, file: Path) -> StepReceipt:
         """Load a file as a run does."""
         run_id = uuid4()
         open_run(

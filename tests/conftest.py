@@ -104,10 +104,10 @@ def template(server: Server) -> str:
     return TEMPLATE
 
 
-def migrate(url: str, revision: str = "head") -> None:
+def migrate(url: str, revision: str = "head", *, command: str = "upgrade") -> None:
     """Run the migrations as setup-db does."""
     subprocess.run(
-        [sys.executable, "-m", "alembic", "upgrade", revision],
+        [sys.executable, "-m", "alembic", command, revision],
         cwd=CHECKOUT,
         env=os.environ | {"DATABASE_URL": url},
         check=True,

@@ -32,7 +32,7 @@ READS_DATABASE = (0, 1, 2, 4, 130)
     cls=Verb,
     job="run-etl",
     examples=[
-        ("run", "load every source"),
+        ("run", "load every source from its last input, or from its sample"),
         ("run --input nass=qs.crops.txt.gz", "load a QuickStats bulk file"),
         ("run --input 'nass=api:commodity_desc=ALMONDS'", "ask the QuickStats API"),
     ],
@@ -44,7 +44,7 @@ READS_DATABASE = (0, 1, 2, 4, 130)
     type=SourceInput(),
     multiple=True,
     metavar="SOURCE=FILE",
-    help="load SOURCE from a file, `sample`, or `api[:QUERY]`; repeatable",
+    help="load SOURCE from a file, `sample`, or `api[:QUERY]`; again for more files",
 )
 @click.option(
     "--source",
@@ -61,6 +61,14 @@ READS_DATABASE = (0, 1, 2, 4, 130)
     metavar="SOURCE",
     help="the input holds everything: retract values that it lacks; repeatable",
 )
+@click.option(
+    "--retract-up-to",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="how many percent of a source's rows --complete may retract (5)",
+)
+@click.option("--sample", is_flag=True, help="load the sample where no input is named")
+@click.option("--replace-real", is_flag=True, help="let the sample replace real data")
 @click.option("--reload", is_flag=True, help="load inputs even if they are unchanged")
 @click.option("--no-wait", is_flag=True, help="return once the run is created")
 @click.option("--deployment", default=MASTER, metavar="FLOW/NAME", hidden=True)
@@ -105,7 +113,7 @@ def runs(limit: int) -> Result:
 @click.argument("run", required=False)
 def report(run: str | None) -> Result:
     """Show the receipt of a run: by its id or the start of it, else the latest."""
-    from etl.ledger.receipt import read_receipt
+    from etl.ledger.read_receipt import read_receipt
     from etl.report.listing import find_run
     from etl.report.query import database
     from etl.report.render import as_text
@@ -132,8 +140,8 @@ def report(run: str | None) -> Result:
 )
 def rejects(run: str | None, source: str | None, limit: int) -> Result:
     """List rejected rows, each with the rule and the reason."""
-    from etl.report.listing import list_rejects
     from etl.report.query import query
+    from etl.report.rejects import list_rejects
 
     return query(
         lambda engine, _: list_rejects(engine, run=run, source=source, limit=limit)

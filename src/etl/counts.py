@@ -1,7 +1,8 @@
-"""What a load says of itself, in numbers: counts of rows, and checks."""
+"""The numbers of a load: counts of rows, and checks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -30,6 +31,12 @@ class Counts:
         return asdict(self)
 
 
+def total(counts: Iterable[Counts]) -> Counts:
+    """Add up the counts of several loads."""
+    added = [each.to_dict() for each in counts]
+    return Counts(**{n: sum(each[n] for each in added) for n in Counts.__slots__})
+
+
 @dataclass(frozen=True, slots=True)
 class Merged:
     """What became of the staged rows of one table, and of rows that had none."""
@@ -46,7 +53,7 @@ class Merged:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One named expectation. A failed "error" fails the load, a "warning" is told."""
+    """One named expectation. A failed "error" fails the load, a "warning" does not."""
 
     name: str
     expected: str

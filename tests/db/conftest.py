@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, text
 
+from etl.cli import program
+from etl.console import run_program
 from etl.errors import EtlError
 from etl.extract.raw_store import RawFile, RawStore
 from etl.ledger.holding import hold_run
 from etl.ledger.receipt import RunReceipt, SourceReceipt
 from etl.ledger.runs import close_run, open_run
-from etl.ledger.steps import record_failure
+from etl.ledger.unfinished import record_input_failure
 from etl.run.load_source import load_source
 from etl.run.plan import plan
+from etl.specs.registry import SOURCES
 
 DATA = files("etl.data")
 
@@ -40,29 +43,55 @@ class Lab:
         """Put a file of the package into the raw store."""
         return self.file(DATA.joinpath(name).read_bytes(), name)
 
-    def run(self, inputs: Mapping[str, RawFile], **options: Any) -> RunReceipt:
+    def shipped(self, source: str) -> RawFile:
+        """Return the file that the package ships for a source, as `sample` does."""
+        spec = SOURCES[source]
+        return replace(self.sample(spec.sample), kind=spec.shipped)
+
+    def run(
+        self, inputs: Mapping[str, RawFile | Sequence[RawFile]], **options: Any
+    ) -> RunReceipt:
         """Run sources one after the other, as a flow does; go on after failures."""
         run_id = uuid4()
         sources = list(plan(list(inputs)))
-        open_run(self.engine, run_id=run_id, sources=sources, inputs={}, trigger="test")
+        raws = {
+            name: [given] if isinstance(given, RawFile) else list(given)
+            for name, given in inputs.items()
+        }
+        texts = {name: [raw.name for raw in given] for name, given in raws.items()}
+        open_run(
+            self.engine, run_id=run_id, sources=sources, inputs=texts, trigger="test"
+        )
         with hold_run(self.engine, run_id):
             for source in sources:
-                try:
-                    load_source(
-                        self.engine,
-                        source,
-                        run_id=run_id,
-                        raw=inputs[source],
-                        **options,
-                    )
-                except EtlError as error:
-                    record_failure(self.engine, run_id, source, error)
+                self._load(run_id, source, raws[source], options)
             return close_run(self.engine, run_id)
+
+    def _load(
+        self, run_id: UUID, source: str, raws: list[RawFile], options: dict[str, Any]
+    ) -> None:
+        """Load the inputs of a source in order; stop at the first that fails."""
+        for position, raw in enumerate(raws, start=1):
+            try:
+                load_source(
+                    self.engine,
+                    source,
+                    run_id=run_id,
+                    raw=raw,
+                    position=position,
+                    sequence=tuple(each.sha256 for each in raws),
+                    **options,
+                )
+            except EtlError as error:
+                names = [each.name for each in raws]
+                record_input_failure(
+                    self.engine, run_id, source, error, position=position, names=names
+                )
+                return
 
     def geography(self) -> SourceReceipt:
         """Load the places that the package carries."""
-        places = self.sample("california_places.csv")
-        return self.run({"geography": places}).sources["geography"]
+        return self.run({"geography": self.shipped("geography")}).sources["geography"]
 
     def nass(self, content: bytes | str | RawFile, **options: Any) -> SourceReceipt:
         """Load a NASS file."""
@@ -145,3 +174,20 @@ class Table:
 def table() -> Table:
     """The sample that the package carries: 238 rows."""
     return Table(DATA.joinpath("nass_sample.tsv").read_text("utf-8").splitlines())
+
+
+@pytest.fixture
+def etl(
+    lab: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Any:
+    """Run a verb on the test's database; return exit code, output and errors."""
+    url = lab.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("ETL_RAW_DIR", str(lab.store.root))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = run_program(program, words)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run

@@ -14,9 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from etl.errors import ConfigError, SchemaOutdated, SourceUnavailable
 from etl.ledger import runs
 from etl.ledger.holding import hold_run
-from etl.ledger.receipt import read_receipt
+from etl.ledger.read_receipt import read_receipt
 from etl.ledger.runs import close_run, sweep_dead_runs
-from etl.ledger.steps import record_blocked, record_failure
+from etl.ledger.unfinished import record_blocked, record_failure
 
 
 def open_run(lab: Any, *sources: str) -> Any:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from etl.ledger.dependence import LIBRARIES, code_digest
+from etl.specs.registry import SOURCES
 
 
 def test_same_input_is_not_loaded_again(lab: Any, table: Any) -> None:
@@ -11,6 +19,7 @@ def test_same_input_is_not_loaded_again(lab: Any, table: Any) -> None:
     same = lab.nass(table.text())
     assert same.same_input
     assert same.counts.unchanged == first.counts.kept == 237
+    assert [reject.line for reject in same.first_rejects] == [5]
     assert same.first_rejects == first.first_rejects
     assert same.rejects_by_rule == {"not_a_number": 1}
 
@@ -61,3 +70,63 @@ def test_failed_load_is_tried_again(lab: Any, table: Any) -> None:
     bad = good.replace("CV_%", "CV")
     assert [lab.nass(bad).status for _ in range(2)] == ["failed", "failed"]
     assert lab.nass(good).same_input
+
+
+def test_row_changed_outside_a_run_is_noticed(lab: Any, table: Any) -> None:
+    """The number of rows is the same, and so is everything that a count would see."""
+    lab.nass(table.text())
+    before = lab.contents()
+    lab.execute("UPDATE core_nass__value SET value = 999 WHERE raw_line = 2")
+    receipt = lab.nass(table.text())
+    assert (receipt.same_input, receipt.counts.updated) == (False, 1)
+    values = [row for row in lab.contents() if row[-1] == "now"]
+    assert values == before
+
+
+def test_rows_that_were_restored_in_another_order_are_the_same(
+    lab: Any, table: Any
+) -> None:
+    lab.nass(table.text())
+    lab.execute(
+        "CREATE TABLE kept AS SELECT * FROM core_nass__value "
+        "ORDER BY md5(raw_line::text);"
+        "DELETE FROM core_nass__value; INSERT INTO core_nass__value TABLE kept;"
+    )
+    assert lab.nass(table.text()).same_input
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_another_version_of_a_library_makes_it_another_load(
+    lab: Any, table: Any, library: str
+) -> None:
+    lab.nass(table.text())
+    path = f"{{basis,libraries,{library}}}"
+    lab.execute(f"UPDATE ledger_cursor SET state = jsonb_set(state, '{path}', '\"0\"')")
+    assert not lab.nass(table.text()).same_input
+    assert lab.nass(table.text()).same_input
+
+
+@pytest.mark.parametrize(
+    ("file", "reloaded"),
+    [
+        ("specs/nass.py", {"nass"}),
+        ("transform/nass.py", {"nass"}),
+        ("specs/geography.py", {"geography"}),
+        ("specs/spec.py", {"nass", "geography"}),
+        ("readers/delimited.py", {"nass", "geography"}),
+        ("validate/rules.py", {"nass", "geography"}),
+        ("load/merge.py", {"nass", "geography"}),
+        ("run/stage.py", {"nass", "geography"}),
+        ("rejects.py", {"nass", "geography"}),
+        ("report/render.py", set()),
+    ],
+)
+def test_changed_code_reloads_the_sources_that_it_loads(
+    tmp_path: Path, file: str, reloaded: set[str]
+) -> None:
+    package = tmp_path / "etl"
+    shutil.copytree(str(files("etl")), package)
+    before = {name: code_digest(name, package, SOURCES) for name in SOURCES}
+    (package / file).write_text((package / file).read_text() + "# changed\n")
+    after = {name: code_digest(name, package, SOURCES) for name in SOURCES}
+    assert {name for name in SOURCES if before[name] != after[name]} == reloaded

@@ -10,25 +10,7 @@ from typing import Any
 
 import pytest
 
-from etl.cli import VERBS, program
-from etl.console import run_program
-
-
-@pytest.fixture
-def etl(
-    lab: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Any:
-    """Run a verb on the test's database; return exit code, output and errors."""
-    url = lab.engine.url.render_as_string(hide_password=False)
-    monkeypatch.setenv("DATABASE_URL", url)
-    monkeypatch.setenv("ETL_RAW_DIR", str(lab.store.root))
-
-    def run(*words: str) -> tuple[int, str, str]:
-        code = run_program(program, words)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+from etl.cli import VERBS
 
 
 def test_rejects_are_listed(lab: Any, table: Any, etl: Any) -> None:
@@ -38,7 +20,7 @@ def test_rejects_are_listed(lab: Any, table: Any, etl: Any) -> None:
     assert (code, err) == (0, "")
     assert "[red]oops[/red]" in out
     assert "not_a_year" in out
-    assert "2 of 2 rejects" in out
+    assert "2 of 2 stored rejects" in out
     code, out, _ = etl("rejects", "--limit", "1", "--source", "nass", "--json")
     (reject,) = json.loads(out)["data"]["rejects"]
     assert (reject["line"], reject["rule"]) == (5, "not_a_number")

@@ -19,7 +19,9 @@ from etl.ledger.receipt import (
 def receipt(status: RunStatus, *errors: str) -> RunReceipt:
     """Return the receipt of a run with sources that failed with these codes."""
     sources = {
-        code: SourceReceipt(code, "failed", error=ErrorReceipt(code, "why", "do this"))
+        code: SourceReceipt(
+            source=code, status="failed", error=ErrorReceipt(code, "why", "do this")
+        )
         for code in errors
     }
     now = datetime.now(UTC)

@@ -1,6 +1,6 @@
 """Inputs as text, and how each becomes a raw file.
 
-    sample                              the small file that the package carries
+    sample                              the file that the package carries
     api                                 everything the source covers, from its API
     api:commodity_desc=ALMONDS&year=2022    a part of it
     raw:<sha256>:<file name>            a file in the raw store
@@ -11,7 +11,9 @@ process. It never holds a secret.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -26,7 +28,7 @@ RAW = re.compile(r"raw:(?P<sha256>[0-9a-f]{64}):(?P<name>.+)")
 
 
 def store_input(value: str, settings: Settings) -> str:
-    """Turn what a user wrote into an input: a path becomes a file of the raw store.
+    """Turn what a user typed into an input: a path becomes a file of the raw store.
 
     Raises:
         ConfigError: There is no such file, or it cannot be read.
@@ -59,11 +61,14 @@ def fetch(spec: SourceSpec, input_text: str, settings: Settings) -> RawFile:
         if input_text == API or input_text.startswith(f"{API}:"):
             return _fetch_api(spec, input_text, settings, store)
         if match := RAW.fullmatch(input_text):
-            return store.describe(match["sha256"], match["name"])
+            raw = store.describe(match["sha256"], match["name"])
+            return replace(raw, kind=spec.shipped) if _is_shipped(spec, raw) else raw
     except FileNotFoundError:
         raise ConfigError(
-            f"{spec.name}: the raw store {store.root} does not have {input_text}",
-            f"pass the file again: ./etl run --input {spec.name}=FILE",
+            f"{spec.name}: the raw store {store.root} does not have "
+            f"{input_name(input_text)} any more ({input_text})",
+            f"pass the file again: ./etl run --input "
+            f"{spec.name}={input_name(input_text)}",
         ) from None
     except OSError as error:
         raise _store_failed(settings, error) from error
@@ -75,7 +80,24 @@ def fetch(spec: SourceSpec, input_text: str, settings: Settings) -> RawFile:
 
 def _fetch_sample(spec: SourceSpec, store: RawStore) -> RawFile:
     with as_file(files("etl.data").joinpath(spec.sample)) as path:
-        return store.put(path)
+        return replace(store.put(path), kind=spec.shipped)
+
+
+def _is_shipped(spec: SourceSpec, raw: RawFile) -> bool:
+    """Whether a file that a user named has the bytes of the one in the package."""
+    shipped = files("etl.data").joinpath(spec.sample).read_bytes()
+    return hashlib.sha256(shipped).hexdigest() == raw.sha256
+
+
+def input_name(input_text: str) -> str:
+    """Return what people call an input: the file's name, or the text itself."""
+    match = RAW.fullmatch(input_text)
+    return match["name"] if match else input_text
+
+
+def is_filtered(input_text: str) -> bool:
+    """Whether an input is an API answer that leaves records out by its conditions."""
+    return input_text.startswith(f"{API}:") and bool(api_conditions(input_text))
 
 
 def _fetch_api(
@@ -84,7 +106,8 @@ def _fetch_api(
     # Imported here, because staging a file must not cost the import of an HTTP client.
     from etl.extract.quickstats import fetch_records
 
-    return fetch_records(spec, api_conditions(input_text), settings, store)
+    raw = fetch_records(spec, api_conditions(input_text), settings, store)
+    return replace(raw, kind="filtered_api" if is_filtered(input_text) else "api")
 
 
 def api_conditions(input_text: str) -> dict[str, str]:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
+
+InputKind = Literal["file", "api", "filtered_api", "sample", "reference"]
 
 BLOCK_BYTES = 1 << 20
 
@@ -23,12 +25,14 @@ class RawFile:
         name: What its giver called it, without folders.
         size_bytes: Its length.
         path: Where this machine's store has it.
+        kind: How it was received; "sample" and "reference" are files of the package.
     """
 
     sha256: str
     name: str
     size_bytes: int
     path: Path
+    kind: InputKind = "file"
 
 
 class RawStore:

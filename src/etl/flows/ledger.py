@@ -24,9 +24,10 @@ from etl.errors import EtlError
 from etl.flows.database import RERUN, RunCancelled, database, in_thread
 from etl.flows.logs import send_logs_to_flow_run
 from etl.ledger.holding import hold_run
+from etl.ledger.last_inputs import resolve_inputs
 from etl.ledger.receipt import RunReceipt
 from etl.ledger.runs import close_run, open_run
-from etl.ledger.steps import record_blocked, record_failure
+from etl.ledger.unfinished import record_blocked, record_failure
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +38,25 @@ class LedgerRun:
 
     Attributes:
         run_id: Its id in the ledger.
+        named: The inputs that were named, by source.
         open_sources: Those that have no result in the ledger yet; the flow takes a
             source out when it has one.
     """
 
     run_id: UUID
     engine: Engine
+    named: Mapping[str, Sequence[str]]
     open_sources: set[str]
+
+    async def resolve_inputs(self, *, sample: bool) -> dict[str, list[str]]:
+        """Return the inputs of every source, after the run before this one has ended.
+
+        Args:
+            sample: Take the sample where no input is named.
+        """
+        resolve = partial(resolve_inputs, sample=sample)
+        sources = sorted(self.open_sources)
+        return await in_thread(resolve, self.engine, self.run_id, sources, self.named)
 
     async def record_blocked(self, source: str, culprit: str) -> None:
         """Record a source that cannot run because `culprit` failed."""
@@ -58,7 +71,7 @@ class LedgerRun:
 
 @asynccontextmanager
 async def ledger_run(
-    sources: Sequence[str], inputs: Mapping[str, str]
+    sources: Sequence[str], named: Mapping[str, Sequence[str]]
 ) -> AsyncIterator[LedgerRun]:
     """Open and hold the ledger's run of the current flow.
 
@@ -69,7 +82,7 @@ async def ledger_run(
     flow_run = current_flow_run()
     run_id = ledger_run_id(flow_run)
     async with database() as engine:
-        run = LedgerRun(run_id, engine, set(sources))
+        run = LedgerRun(run_id, engine, named, set(sources))
         with ExitStack() as held:
             await in_thread(
                 partial(
@@ -77,7 +90,7 @@ async def ledger_run(
                     engine,
                     run_id=run_id,
                     sources=sources,
-                    inputs=inputs,
+                    inputs=named,
                     trigger=trigger_of(flow_run),
                 )
             )
@@ -85,9 +98,7 @@ async def ledger_run(
                 # A second run waits here; its log names the run that it waits for.
                 await in_thread(held.enter_context, hold_run(engine, run_id))
                 yield run
-            except (
-                BaseException
-            ) as error:  # also a cancellation, which must be recorded
+            except BaseException as error:  # also a cancellation, which is recorded
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(close_early, run, error)
                 raise

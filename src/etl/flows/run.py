@@ -34,6 +34,9 @@ class RunRequest:
     inputs: Sequence[str]
     sources: Sequence[str]
     complete: Sequence[str]
+    retract_up_to: float | None
+    sample: bool
+    replace_real: bool
     reload: bool
     deployment: str
     no_wait: bool
@@ -57,20 +60,34 @@ def start_run(request: RunRequest) -> Result:
 
 def flow_parameters(request: RunRequest) -> dict[str, Any]:
     """Return the parameters of the flow; copy input files into the raw store."""
+    switches = {
+        "reload": request.reload,
+        "sample": request.sample,
+        "replace_real": request.replace_real,
+        "retract_up_to": request.retract_up_to,
+    }
     if not (request.inputs or request.sources or request.complete):
-        return {"reload": request.reload}
+        return switches
 
     # Imported here: a run without inputs starts before these would be imported.
     from etl.extract.inputs import store_input
+    from etl.run.plan import check_complete
     from etl.settings import load_settings
 
+    written: dict[str, list[str]] = {}
+    for text in request.inputs:
+        source, _, value = text.partition("=")
+        written.setdefault(source, []).append(value)
+    check_complete(written, request.complete)
     settings = load_settings()
-    pairs = [text.partition("=") for text in request.inputs]
     return {
+        **switches,
         "sources": list(request.sources) or None,
-        "inputs": {source: store_input(value, settings) for source, _, value in pairs},
+        "inputs": {
+            source: [store_input(value, settings) for value in values]
+            for source, values in written.items()
+        },
         "complete": list(request.complete),
-        "reload": request.reload,
     }
 
 

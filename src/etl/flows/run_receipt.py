@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import Engine, select
 
 from etl.db import connect, translated_errors
-from etl.ledger.receipt import RunReceipt, read_receipt
+from etl.ledger.read_receipt import read_receipt
+from etl.ledger.receipt import RunReceipt
 from etl.ledger.runs import sweep_dead_runs
 from etl.models.ledger import LedgerRun
 from etl.settings import load_settings

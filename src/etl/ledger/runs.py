@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
 from etl.db import require_head, translated_errors
 from etl.errors import EtlError
-from etl.ledger.receipt import RunReceipt, RunStatus, read_receipt
+from etl.ledger.read_receipt import read_receipt, read_source
+from etl.ledger.receipt import RunReceipt, RunStatus
 from etl.locks import alive_key
-from etl.models.ledger import LedgerRun, LedgerStep
+from etl.models.ledger import LedgerRun
 from etl.models.revision import head_revision
 from etl.settings import lock_digest
 
@@ -29,14 +30,14 @@ def open_run(
     *,
     run_id: UUID,
     sources: Sequence[str],
-    inputs: Mapping[str, str],
+    inputs: Mapping[str, Sequence[str]],
     trigger: str,
 ) -> None:
     """Write the run into the ledger as running, after sweeping dead ones.
 
     Args:
         sources: What it is going to load, in load order.
-        inputs: The input of each, as text; never with a secret in it.
+        inputs: The inputs of each that were named, as text; never with a secret in it.
         trigger: What started it: a schedule, a deployment, a call.
 
     Raises:
@@ -51,7 +52,7 @@ def open_run(
                 status="running",
                 trigger=trigger,
                 sources=list(sources),
-                inputs=dict(inputs),
+                inputs={source: list(named) for source, named in inputs.items()},
                 schema_revision=head_revision(),
                 lock_digest=lock_digest(),
             )
@@ -96,18 +97,20 @@ def close_run(engine: Engine, run_id: UUID) -> RunReceipt:
 
 
 def _status(connection: Connection, run_id: UUID) -> RunStatus:
-    """Failed unless every planned source is loaded; partial if any row was rejected."""
-    planned = connection.scalar(
-        select(LedgerRun.sources).where(LedgerRun.run_id == run_id)
-    )
-    steps = connection.execute(
-        select(LedgerStep.source, LedgerStep.rejected).where(
-            LedgerStep.run_id == run_id, LedgerStep.status == "loaded"
-        )
-    ).all()
-    if not set(planned or ()) <= {step.source for step in steps}:
+    """Failed unless every planned input is loaded; partial if any row was rejected."""
+    run = connection.execute(
+        select(LedgerRun.sources, LedgerRun.inputs).where(LedgerRun.run_id == run_id)
+    ).one_or_none()
+    if run is None:
         return "failed"
-    return "partial" if any(step.rejected for step in steps) else "succeeded"
+    rejected = 0
+    for source in run.sources:
+        planned = len(run.inputs.get(source, ()))
+        receipt = read_source(connection, run_id, source, planned=planned)
+        if receipt.status != "loaded":
+            return "failed"
+        rejected += receipt.counts.rejected
+    return "partial" if rejected else "succeeded"
 
 
 def sweep_dead_runs(engine: Engine) -> list[UUID]:

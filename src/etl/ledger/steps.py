@@ -1,4 +1,4 @@
-"""The step of one source in a run, with its rejects and checks."""
+"""The step of one input in a run, with its rejects and checks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from etl.counts import Check, Counts, Merged
-from etl.db import translated_errors
 from etl.errors import EtlError
 from etl.extract.raw_store import RawFile
 from etl.models.ledger import (
@@ -27,14 +26,38 @@ from etl.run.findings import Findings
 
 def raw_file_id(connection: Connection, raw: RawFile) -> int:
     """Return the number of a raw file, which is new or was seen before."""
+    values = {"sha256": raw.sha256, "name": raw.name, "size_bytes": raw.size_bytes}
     connection.execute(
         upsert(LedgerRawFile)
-        .values(sha256=raw.sha256, name=raw.name, size_bytes=raw.size_bytes)
-        .on_conflict_do_nothing()
+        .values(**values)
+        .on_conflict_do_update(
+            index_elements=["sha256"],
+            set_={"pruned_at": None},
+            where=LedgerRawFile.pruned_at.is_not(None),
+        )
     )
     return connection.execute(
         select(LedgerRawFile.raw_file_id).where(LedgerRawFile.sha256 == raw.sha256)
     ).scalar_one()
+
+
+def input_kind(connection: Connection, raw: RawFile, file_id: int) -> str:
+    """Return how an input was received, also when its bytes are loaded a second time.
+
+    An API answer that comes out of the raw store is an API answer, not a file; the
+    kind that allows less wins.
+    """
+    if raw.kind != "file":
+        return raw.kind
+    earlier = connection.scalars(
+        select(LedgerStep.input_kind)
+        .where(
+            LedgerStep.raw_file_id == file_id,
+            LedgerStep.input_kind.in_(["api", "filtered_api"]),
+        )
+        .order_by(LedgerStep.input_kind.desc())
+    ).first()
+    return earlier or "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,55 +66,95 @@ class StepKey:
 
     run_id: UUID
     source: str
+    position: int
     raw_file_id: int
     input_name: str
+    input_kind: str
     started_at: datetime
 
     def columns(self) -> dict[str, Any]:
         """Return the key as columns of the step."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def reference(self) -> dict[str, Any]:
+        """Return the columns by which rejects and checks refer to the step."""
         return {
             "run_id": self.run_id,
             "source": self.source,
-            "raw_file_id": self.raw_file_id,
-            "input_name": self.input_name,
-            "started_at": self.started_at,
+            "position": self.position,
         }
 
 
 def write_loaded(
-    connection: Connection,
-    key: StepKey,
-    findings: Findings,
-    counts: Counts,
-    *,
-    same_input: bool = False,
+    connection: Connection, key: StepKey, findings: Findings, counts: Counts
 ) -> None:
-    """Record a source that was loaded, or did not need to be."""
+    """Record an input that was loaded."""
     _replace_step(
         connection,
         **key.columns(),
         status="loaded",
-        same_input=same_input,
         tables={name: merged.to_dict() for name, merged in findings.tables.items()},
-        rejects_by_rule=dict(findings.by_rule),
+        **_found(findings),
         **counts.to_dict(),
     )
     _write_findings(connection, key, findings)
 
 
+def write_same(connection: Connection, key: StepKey, earlier: Any) -> None:
+    """Record an input that was recognised: the earlier step's counts, all unchanged.
+
+    Its rejects are not copied: the step refers to the one that stored them.
+
+    Args:
+        earlier: The row of the ledger's step that loaded the same input.
+    """
+    counts = Counts(
+        read=earlier.read,
+        kept=earlier.kept,
+        rejected=earlier.rejected,
+        unchanged=earlier.kept,
+        out_of_scope=earlier.out_of_scope,
+    )
+    _replace_step(
+        connection,
+        **key.columns(),
+        status="loaded",
+        same_input=True,
+        rows_before=earlier.rows_after,
+        rows_after=earlier.rows_after,
+        rejects_by_rule=earlier.rejects_by_rule,
+        rejects_stored=earlier.rejects_stored,
+        rejects_run_id=earlier.rejects_run_id or earlier.run_id,
+        rejects_position=earlier.rejects_position or earlier.position,
+        **counts.to_dict(),
+    )
+    run = str(earlier.run_id)
+    _write_checks(connection, key, [Check("the input is that of run", run, run, True)])
+
+
 def write_failed(
     connection: Connection, key: StepKey, findings: Findings, error: BaseException
 ) -> None:
-    """Record a source whose load was rolled back, and what was found until then."""
+    """Record an input whose load was rolled back, and what was found until then."""
     _replace_step(
         connection,
         **key.columns(),
         status="failed",
-        rejects_by_rule=dict(findings.by_rule),
+        **_found(findings),
         **findings.counts(Merged()).to_dict(),
         **error_columns(error),
     )
     _write_findings(connection, key, findings)
+
+
+def _found(findings: Findings) -> dict[str, Any]:
+    return {
+        "rows_before": findings.rows_before,
+        "rows_after": findings.rows_after,
+        "sample_rows_replaced": findings.sample_rows_replaced,
+        "rejects_by_rule": dict(findings.by_rule),
+        "rejects_stored": len(findings.rejects),
+    }
 
 
 def error_columns(error: BaseException) -> dict[str, str]:
@@ -103,23 +166,13 @@ def error_columns(error: BaseException) -> dict[str, str]:
     return {"error_code": code, "error_message": message, "error_hint": hint}
 
 
-def write_unstarted(
-    connection: Connection, run_id: UUID, source: str, status: str, **columns: str
-) -> None:
-    """Record a source that did not come to its load, unless more is known of it."""
-    connection.execute(
-        upsert(LedgerStep)
-        .values(run_id=run_id, source=source, status=status, **columns)
-        .on_conflict_do_nothing()
-    )
-
-
 def _replace_step(connection: Connection, **columns: Any) -> None:
     """Write a step; an earlier attempt's goes, with its rejects and checks."""
     connection.execute(
         delete(LedgerStep).where(
             LedgerStep.run_id == columns["run_id"],
             LedgerStep.source == columns["source"],
+            LedgerStep.position == columns["position"],
         )
     )
     connection.execute(insert(LedgerStep).values(**columns))
@@ -133,8 +186,7 @@ def _write_findings(connection: Connection, key: StepKey, findings: Findings) ->
         insert(LedgerReject),
         [
             {
-                "run_id": key.run_id,
-                "source": key.source,
+                **key.reference(),
                 "raw_file_id": key.raw_file_id,
                 "line": reject.pop(LINE),
                 "raw_text": findings.quotes.get(line, ""),
@@ -152,31 +204,5 @@ def _write_checks(
     if checks:
         connection.execute(
             insert(LedgerCheckResult),
-            [
-                {"run_id": key.run_id, "source": key.source, **check.to_dict()}
-                for check in checks
-            ],
-        )
-
-
-def record_failure(
-    engine: Engine, run_id: UUID, source: str, error: BaseException
-) -> None:
-    """Record a source that failed outside its load; what its load recorded stays."""
-    with translated_errors(), engine.begin() as connection:
-        write_unstarted(connection, run_id, source, "failed", **error_columns(error))
-
-
-def record_blocked(engine: Engine, run_id: UUID, source: str, *, because: str) -> None:
-    """Record a source that did not start because an ancestor failed."""
-    with translated_errors(), engine.begin() as connection:
-        write_unstarted(
-            connection,
-            run_id,
-            source,
-            "blocked",
-            blocked_by=because,
-            error_code="BLOCKED",
-            error_message=f"it needs {because}, which was not loaded",
-            error_hint=f"correct {because}, then run again",
+            [{**key.reference(), **check.to_dict()} for check in checks],
         )

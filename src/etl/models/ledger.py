@@ -26,8 +26,9 @@ from etl.models.base import Base
 class LedgerRun(Base):
     """One row per run of the pipeline; closed exactly once.
 
-    `held_at` is when the run took its lock; a running run that has it but whose lock
-    nobody holds is dead.
+    `inputs` has the inputs of each source as text, in load order. `held_at` is when the
+    run took its lock; a running run that has it but that holds its lock no more has
+    crashed.
     """
 
     __tablename__ = "ledger_run"
@@ -46,7 +47,7 @@ class LedgerRun(Base):
     status: Mapped[str]
     trigger: Mapped[str]
     sources: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    inputs: Mapped[dict[str, str]] = mapped_column(JSONB)
+    inputs: Mapped[dict[str, list[str]]] = mapped_column(JSONB)
     schema_revision: Mapped[str]
     lock_digest: Mapped[str]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -55,7 +56,10 @@ class LedgerRun(Base):
 
 
 class LedgerRawFile(Base):
-    """One row per distinct content that was ever loaded or refused."""
+    """One row per distinct content that was ever loaded or refused.
+
+    `pruned_at` is when its bytes were removed from the raw store.
+    """
 
     __tablename__ = "ledger_raw_file"
 
@@ -66,10 +70,16 @@ class LedgerRawFile(Base):
     name: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     first_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    pruned_at: Mapped[datetime | None]
 
 
 class LedgerStep(Base):
-    """One row per source of a run that ended: loaded, failed, or blocked by another."""
+    """One row per input of a source in a run: loaded, failed, or blocked by another.
+
+    `position` counts the inputs of a source from 1, in load order. `rows_before` and
+    `rows_after` count the source's main table. A step that recognised its input refers
+    by `rejects_run_id` and `rejects_position` to the step that stored the rejects.
+    """
 
     __tablename__ = "ledger_step"
     __table_args__ = (
@@ -82,17 +92,31 @@ class LedgerStep(Base):
         CheckConstraint(
             "(status = 'loaded') = (error_code IS NULL)", name="error_told"
         ),
+        CheckConstraint(
+            "input_kind IN ('file', 'api', 'filtered_api', 'sample', 'reference')",
+            name="input_kind",
+        ),
+        CheckConstraint("position >= 1", name="position"),
+        CheckConstraint(
+            "(rejects_run_id IS NULL) = (rejects_position IS NULL)", name="rejects_of"
+        ),
+        ForeignKeyConstraint(
+            ["rejects_run_id", "source", "rejects_position"],
+            ["ledger_step.run_id", "ledger_step.source", "ledger_step.position"],
+        ),
     )
 
     run_id: Mapped[UUID] = mapped_column(
         ForeignKey("ledger_run.run_id", ondelete="CASCADE"), primary_key=True
     )
     source: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, server_default=text("1"))
     status: Mapped[str]
     raw_file_id: Mapped[int | None] = mapped_column(
         ForeignKey("ledger_raw_file.raw_file_id")
     )
     input_name: Mapped[str | None]
+    input_kind: Mapped[str | None]
     same_input: Mapped[bool] = mapped_column(server_default=text("false"))
     read: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     kept: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
@@ -102,9 +126,17 @@ class LedgerStep(Base):
     unchanged: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     retracted: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     out_of_scope: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    sample_rows_replaced: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("0")
+    )
+    rows_before: Mapped[int | None] = mapped_column(BigInteger)
+    rows_after: Mapped[int | None] = mapped_column(BigInteger)
     tables: Mapped[dict[str, dict[str, int]]] = mapped_column(
         JSONB, server_default=text("'{}'")
     )
+    rejects_stored: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    rejects_run_id: Mapped[UUID | None]
+    rejects_position: Mapped[int | None]
     rejects_by_rule: Mapped[dict[str, int]] = mapped_column(
         JSONB, server_default=text("'{}'")
     )
@@ -119,19 +151,21 @@ class LedgerStep(Base):
 def _step_key() -> ForeignKeyConstraint:
     """Rejects and checks go when a retry replaces the step that they belong to."""
     return ForeignKeyConstraint(
-        ["run_id", "source"],
-        ["ledger_step.run_id", "ledger_step.source"],
+        ["run_id", "source", "position"],
+        ["ledger_step.run_id", "ledger_step.source", "ledger_step.position"],
         ondelete="CASCADE",
     )
 
 
 class LedgerReject(Base):
-    """One row per line of an input that was not loaded. A line is rejected once."""
+    """One row per line of an input that was rejected. A line is rejected once."""
 
     __tablename__ = "ledger_reject"
     __table_args__ = (
         _step_key(),
-        Index("ix_ledger_reject__run_id_source", "run_id", "source"),
+        Index(
+            "ix_ledger_reject__run_id_source_position", "run_id", "source", "position"
+        ),
     )
 
     reject_id: Mapped[int] = mapped_column(
@@ -139,6 +173,7 @@ class LedgerReject(Base):
     )
     run_id: Mapped[UUID]
     source: Mapped[str]
+    position: Mapped[int] = mapped_column(server_default=text("1"))
     raw_file_id: Mapped[int] = mapped_column(ForeignKey("ledger_raw_file.raw_file_id"))
     line: Mapped[int] = mapped_column(BigInteger)
     column_name: Mapped[str]
@@ -159,6 +194,7 @@ class LedgerCheckResult(Base):
 
     run_id: Mapped[UUID] = mapped_column(primary_key=True)
     source: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, server_default=text("1"))
     name: Mapped[str] = mapped_column(primary_key=True)
     severity: Mapped[str]
     expected: Mapped[str]
@@ -169,18 +205,21 @@ class LedgerCheckResult(Base):
 class LedgerCursor(Base):
     """One row per source: what its tables hold, so that the same input is recognised.
 
-    `state` is everything the result of a load depends on besides the tables
-    themselves; `target_rows` notices tables that were changed by other hands.
+    `state` is everything that the result of a load depends on besides the tables
+    themselves; `target_digest` notices tables that something else has changed. The step
+    is the last one that loaded something.
     """
 
     __tablename__ = "ledger_cursor"
     __table_args__ = (
         ForeignKeyConstraint(
-            ["run_id", "source"], ["ledger_step.run_id", "ledger_step.source"]
+            ["run_id", "source", "position"],
+            ["ledger_step.run_id", "ledger_step.source", "ledger_step.position"],
         ),
     )
 
     source: Mapped[str] = mapped_column(primary_key=True)
     run_id: Mapped[UUID]
+    position: Mapped[int] = mapped_column(server_default=text("1"))
     state: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    target_rows: Mapped[int] = mapped_column(BigInteger)
+    target_digest: Mapped[str] = mapped_column(server_default=text("''"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from sqlalchemy import Engine, Text, cast, func, select, text
 from etl.console import with_command
 from etl.db import require_head, translated_errors
 from etl.errors import ConfigError
-from etl.models.ledger import LedgerReject, LedgerRun
+from etl.models.ledger import LedgerRun
 from etl.specs.registry import load_order, require_source
 from etl.specs.spec import SourceSpec
 
@@ -26,8 +26,9 @@ class Listing:
         name: What the rows are, and their key in the JSON form.
         rows: One dictionary per row, all with the same keys.
         shown: The columns a terminal has room for; JSON has them all.
-        note: A sentence after the table.
+        note: Sentences after the table.
         lines: What a terminal shows in place of `rows`, if that is not the same.
+        summary: What the JSON form has beside the rows.
     """
 
     name: str
@@ -35,20 +36,23 @@ class Listing:
     shown: tuple[str, ...]
     note: str = ""
     lines: list[Row] | None = None
+    summary: Row = field(default_factory=dict)
 
 
 def list_runs(engine: Engine, *, limit: int) -> Listing:
-    """Return the latest runs, the newest first; one row per run and source."""
+    """Return the latest runs, the newest first; one row per run, source and input."""
     query = text(
         "SELECT * FROM out_etl__runs WHERE run_id IN (SELECT run_id FROM ledger_run "
-        "ORDER BY started_at DESC LIMIT :limit) ORDER BY run_started_at DESC, source"
+        "ORDER BY started_at DESC LIMIT :limit) "
+        "ORDER BY run_started_at DESC, source, position"
     )
     with translated_errors(), engine.connect() as connection:
         require_head(connection)
         found = connection.execute(query, {"limit": limit}).mappings()
         rows = [dict(row) for row in found]
     shown = ("run_started_at", "run_id", "run_status", "source", "source_status")
-    return Listing("runs", rows, (*shown, "read", "rejected", "inserted", "updated"))
+    counts = ("input_name", "input_kind", "read", "rejected", "inserted", "updated")
+    return Listing("runs", rows, (*shown, *counts))
 
 
 def find_run(engine: Engine, run: str | None) -> UUID:
@@ -67,42 +71,13 @@ def find_run(engine: Engine, run: str | None) -> UUID:
             .limit(2)
         ).all()
     if not matching:
-        asked = f"no run {run}" if run else "no run yet"
+        missing = f"no run {run}" if run else "no run yet"
         raise ConfigError(
-            f"the ledger has {asked}", "./etl runs" if run else "./etl run"
+            f"the ledger has {missing}", "./etl runs" if run else "./etl run"
         )
     if run and len(matching) > 1:
         raise ConfigError(f"several runs start with {run}", "write more of its id")
     return matching[0]
-
-
-def list_rejects(
-    engine: Engine, *, run: str | None, source: str | None, limit: int
-) -> Listing:
-    """Return rejected lines of a run (without one: the latest), in line order."""
-    if source is not None:
-        require_source(source)
-    run_id = find_run(engine, run)
-    wanted = [LedgerReject.run_id == run_id]
-    if source is not None:
-        wanted.append(LedgerReject.source == source)
-    with translated_errors(), engine.connect() as connection:
-        total = connection.execute(
-            select(func.count()).select_from(LedgerReject).where(*wanted)
-        ).scalar_one()
-        found = connection.execute(
-            select(LedgerReject)
-            .where(*wanted)
-            .order_by(LedgerReject.source, LedgerReject.line)
-            .limit(limit)
-        ).mappings()
-        rows = [dict(row) for row in found]
-    note = f"{len(rows):,} of {total:,} rejects of run {run_id}"
-    if total > len(rows):
-        every = with_command(f"./etl rejects --run {run_id} --limit {total}")
-        note += f"; all: {every}"
-    shown = ("source", "line", "column_name", "value", "rule", "reason")
-    return Listing("rejects", rows, shown, note)
 
 
 def list_sources(name: str | None) -> Listing:

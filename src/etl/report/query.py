@@ -45,7 +45,9 @@ def as_table(listing: Listing) -> Result:
         text = render_table(header, cells)
     else:
         text = f"no {listing.name}"
-    return Result({listing.name: listing.rows}, f"{text}\n{listing.note}")
+    return Result(
+        {listing.name: listing.rows, **listing.summary}, f"{text}\n{listing.note}"
+    )
 
 
 def as_cell(value: object) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
-from etl.console import PIPED_WIDTH, render_table, with_command
-from etl.ledger.receipt import RunReceipt, SourceReceipt
+from etl.console import with_command
+from etl.ledger.receipt import LoadReceipt, RunReceipt, SourceReceipt
+from etl.report.notes import notes
 
 ALWAYS = ("read", "kept", "rejected", "inserted", "updated", "unchanged")
 IF_ANY = ("retracted", "out_of_scope")
@@ -21,6 +23,8 @@ def as_text(receipt: RunReceipt, width: int = 88) -> str:
     """
     lines = [headline(receipt), "", *aligned(count_table(receipt)), ""]
     for source in receipt.sources.values():
+        for note in notes(source):
+            lines += _wrapped(f"{source.source}: {note}", width)
         lines += findings(source, width)
     lines += [
         f"schema {receipt.schema_revision}, lock {receipt.lock_digest[:SHORT_DIGEST]}",
@@ -41,6 +45,7 @@ def as_markdown(receipt: RunReceipt) -> str:
         "",
     ]
     for source in receipt.sources.values():
+        lines += [f"{source.source}: {_plain(note)}\n" for note in notes(source)]
         lines += _markdown_findings(source)
     lines += _markdown_checks(receipt)
     lines.append(
@@ -52,7 +57,7 @@ def as_markdown(receipt: RunReceipt) -> str:
 
 
 def headline(receipt: RunReceipt) -> str:
-    """Say which run it is, how it ended and how long it took."""
+    """Return which run it is, how it ended and how long it took."""
     took = ""
     if receipt.finished_at:
         seconds = (receipt.finished_at - receipt.started_at).total_seconds()
@@ -68,41 +73,51 @@ def next_command(receipt: RunReceipt) -> str:
 
 
 def count_table(receipt: RunReceipt) -> list[list[str]]:
-    """Return a header and one row per source; rare columns only where they count."""
+    """Return a header, a row per source, and below it a row for each of its inputs.
+
+    Inputs have rows only if there are several; rare columns only if they count.
+    """
     sources = receipt.sources.values()
     rare = [name for name in IF_ANY if any(getattr(s.counts, name) for s in sources)]
     counted = [*ALWAYS, *rare]
     header = ["source", "status", *(name.replace("_", " ") for name in counted)]
-    return [
-        [*header, "seconds", "rows/s"],
-        *(
-            [
-                source.source,
-                _status(source),
-                *(f"{getattr(source.counts, name):,}" for name in counted),
-                f"{source.duration_s:.2f}",
-                _rate(source),
+    table = [[*header, "seconds", "rows/s"]]
+    for source in sources:
+        table.append([source.source, *_cells(source, counted)])
+        if len(source.inputs) > 1:
+            table += [
+                [f"  {step.position} {step.input_name}", *_cells(step, counted)]
+                for step in source.inputs
             ]
-            for source in sources
-        ),
+    return table
+
+
+def _cells(load: LoadReceipt, counted: Sequence[str]) -> list[str]:
+    return [
+        "same input" if load.same_input else load.status,
+        *(f"{getattr(load.counts, name):,}" for name in counted),
+        f"{load.duration_s:.2f}",
+        _rate(load),
     ]
 
 
-def _status(source: SourceReceipt) -> str:
-    return "same input" if source.same_input else source.status
-
-
-def _rate(source: SourceReceipt) -> str:
-    if source.status != "loaded" or source.same_input or not source.duration_s:
+def _rate(load: LoadReceipt) -> str:
+    if load.status != "loaded" or load.same_input or not load.duration_s:
         return ""
-    return f"{source.counts.read / source.duration_s:,.0f}"
+    return f"{load.counts.read / load.duration_s:,.0f}"
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Align a table: the first two columns to the left, numbers to the right."""
-    header, *rows = table
-    text = render_table(header, rows, right=header[2:], width=PIPED_WIDTH)
-    return [f"  {line}" for line in text.splitlines()]
+    widths = [max(map(len, column)) for column in zip_longest(*table, fillvalue="")]
+    return [
+        "  "
+        + "  ".join(
+            cell.ljust(width) if position < 2 else cell.rjust(width)
+            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
 
 
 def findings(source: SourceReceipt, width: int) -> Iterator[str]:
@@ -110,7 +125,7 @@ def findings(source: SourceReceipt, width: int) -> Iterator[str]:
     if source.error:
         yield from _wrapped(f"{source.source}: {source.error.message}", width)
         if source.error.hint:
-            yield from _wrapped(f"  fix: {with_command(source.error.hint)}", width)
+            yield from _wrapped(f"  fix: {source.error.hint}", width)
     if source.rejects_by_rule:
         yield f"{source.source}: rejected by rule: {_by_rule(source)}"
     for reject in source.first_rejects:
@@ -118,7 +133,7 @@ def findings(source: SourceReceipt, width: int) -> Iterator[str]:
         yield from _wrapped(f"  {where}: {reject.value!r} {reject.reason}", width)
     for check in source.checks:
         if not check.passed:
-            seen = f"wanted {check.expected}, is {check.seen}"
+            seen = f"expected {check.expected}, found {check.seen}"
             yield from _wrapped(
                 f"{source.source}: {check.severity}: {check.name}: {seen}", width
             )
@@ -143,21 +158,13 @@ def _markdown_findings(source: SourceReceipt) -> Iterator[str]:
     yield f"## {source.source}\n"
     if source.error:
         yield f"**{source.error.code}** {_plain(source.error.message)}\n"
-        yield f"Fix: `{with_command(source.error.hint)}`\n"
+        yield f"Fix: `{source.error.hint}`\n"
     if source.rejects_by_rule:
         yield f"Rejected by rule: {_by_rule(source)}\n"
         yield _row(["line", "column", "value", "rule", "why"])
         yield _row(["---:", "---", "---", "---", "---"])
-        for reject in source.first_rejects:
-            yield _row(
-                [
-                    f"{reject.line:,}",
-                    reject.column,
-                    reject.value,
-                    reject.rule,
-                    reject.reason,
-                ]
-            )
+        for r in source.first_rejects:
+            yield _row([f"{r.line:,}", r.column, r.value, r.rule, r.reason])
         yield ""
 
 
@@ -168,8 +175,8 @@ def _markdown_checks(receipt: RunReceipt) -> list[str]:
         for check in source.checks
     ]
     failed = [
-        f"- {name}: {check.severity}: {check.name}: wanted {check.expected}, "
-        f"is {check.seen}"
+        f"- {name}: {check.severity}: {check.name}: expected {check.expected}, "
+        f"found {check.seen}"
         for name, check in checks
         if not check.passed
     ]

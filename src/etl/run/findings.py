@@ -20,6 +20,8 @@ class Findings:
         rejects: The first rejects, at most MAX_STORED_REJECTS.
         by_rule: How many rows each rule rejected; all of them.
         quotes: The text of the rejected lines, by line.
+        rows_before, rows_after: Rows of the source's main table; None until counted.
+        sample_rows_replaced: Rows of the sample that this load took away.
     """
 
     read: int = 0
@@ -29,6 +31,9 @@ class Findings:
     quotes: dict[int, str] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     tables: dict[str, Merged] = field(default_factory=dict)
+    rows_before: int | None = None
+    rows_after: int | None = None
+    sample_rows_replaced: int = 0
 
     @property
     def rejected(self) -> int:

@@ -43,4 +43,5 @@ SPEC = SourceSpec(
     ),
     transform="etl.transform.cac_crops",
     sample="cac_crops.csv",
+    shipped="reference",
 )

@@ -48,4 +48,5 @@ SPEC = SourceSpec(
     ),
     transform="etl.transform.geography",
     sample="california_places.csv",
+    shipped="reference",
 )

@@ -70,4 +70,5 @@ SPEC = SourceSpec(
     ),
     transform="etl.transform.residue_factors",
     sample="residue_factors.csv",
+    shipped="reference",
 )

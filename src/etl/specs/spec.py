@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -81,14 +82,20 @@ MAX_STORED_REJECTS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class RejectLimit:
-    """Maximum number of rejected rows: max(rows, share × read)."""
+    """Maximum number of rejects of a load: max(share × read, min(rows, small × read)).
 
-    rows: int = 20
+    A few rejects are allowed in a small input, too, but never more than the share
+    `small` of it: by default 1 of 20 rows, 11 of 238, 20 of 400, then 1 %.
+    """
+
     share: float = 0.01
+    rows: int = 20
+    small: float = 0.05
 
-    def allows(self, rejected: int, read: int) -> bool:
-        """Whether a load with that many rejects goes on."""
-        return rejected <= min(MAX_STORED_REJECTS, max(self.rows, self.share * read))
+    def allowed(self, read: int) -> int:
+        """Return how many of that many rows may be rejected."""
+        few = min(self.rows, self.small * read)
+        return math.floor(min(MAX_STORED_REJECTS, max(self.share * read, few)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,8 @@ class SourceSpec:
         tables: In load order: dimensions, then one table of facts.
         transform: The module with `to_tables`: good rows to rows of tables.
         sample: The input "sample", a file in `etl/data`.
+        shipped: What that file is: a "sample", which real data replace and which is
+            never loaded over them, or a complete "reference", which is real data.
         api: The input "api"; None: there is none.
     """
 
@@ -137,6 +146,7 @@ class SourceSpec:
     tables: tuple[TableSpec, ...]
     transform: str
     sample: str
+    shipped: Literal["sample", "reference"] = "sample"
     reject_limit: RejectLimit = RejectLimit()
     api: ApiSpec | None = None
 
