@@ -213,7 +213,7 @@ def test_unreadable_input_fails_with_a_reason(lab: Any, table: Any, case: str) -
 def elsewhere(table: Any) -> list[str]:
     """Return the lines of the table, without header, about figures of another class."""
     for line in range(2, len(table.rows) + 2):
-        table.set(line, "CLASS_DESC", "SOUND")
+        table.set(line, "SHORT_DESC", f"SOUND {table.get(line, 'SHORT_DESC')}")
     lines: list[str] = table.lines()[1:]
     return lines
 

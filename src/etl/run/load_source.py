@@ -188,9 +188,7 @@ def _merge(
     return merged
 
 
-def _merge_dimensions(
-    cursor: Cursor, request: LoadRequest, findings: Findings
-) -> None:
+def _merge_dimensions(cursor: Cursor, request: LoadRequest, findings: Findings) -> None:
     """Bring dimensions up to date, then check every staged row against them."""
     spec = request.spec
     dimensions = spec.tables[:-1]

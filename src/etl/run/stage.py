@@ -13,7 +13,6 @@ from etl.readers.read import quote_lines, read_batches
 from etl.rejects import LINE
 from etl.run.findings import Findings
 from etl.run.request import LoadRequest
-from etl.specs.spec import SourceSpec
 from etl.transform.tables import find_transform
 from etl.validate.judge import judge, lookups_of
 
