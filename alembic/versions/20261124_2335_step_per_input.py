@@ -85,7 +85,8 @@ UPDATE ledger_step AS step SET
         WHEN run.inputs ->> step.source = 'api' THEN 'api'
         WHEN run.inputs ->> step.source LIKE 'api:%' THEN 'filtered_api'
         WHEN run.inputs ->> step.source IS DISTINCT FROM 'sample' THEN 'file'
-        WHEN step.source IN ('geography', 'cac_crops', 'residue_factors') THEN 'reference'
+        WHEN step.source IN ('geography', 'cac_crops', 'residue_factors')
+            THEN 'reference'
         ELSE 'sample'
     END
 FROM ledger_run AS run WHERE run.run_id = step.run_id;

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sqlalchemy import Engine, Text, cast, func, select, text
 
-from etl.console import with_command
 from etl.db import require_head, translated_errors
 from etl.errors import ConfigError
 from etl.models.ledger import LedgerRun

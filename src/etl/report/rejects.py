@@ -44,7 +44,7 @@ def list_rejects(
     for step in steps:
         note += _left_out(step)
     summary = {"rejected": rejected, "stored": stored, "inputs": steps}
-    return Listing("rejects", rows, SHOWN, note, summary)
+    return Listing("rejects", rows, SHOWN, note, summary=summary)
 
 
 def _steps(connection: Connection, chosen: Sequence[Any]) -> list[dict[str, Any]]:
