@@ -77,36 +77,40 @@ def code_digest(source: str, package: Traversable, sources: Collection[str]) -> 
     """Return a digest of the code that decides what a load of a source does.
 
     Any change there, even of a comment, makes the next run load again: that costs
-    seconds, while a version number that has to be raised is forgotten. Modules named
-    after another source are left out, so a change of theirs reloads nothing here.
+    seconds, while a version number that has to be raised is forgotten. The modules of
+    other sources are left out, so a change of theirs reloads nothing here.
 
     Args:
         package: The folder of the package `etl`.
         sources: The names of all sources.
     """
-    others = {other for other in sources if other != source}
     digest = hashlib.sha256()
-    for path, file in sorted(_modules(package, others), key=lambda found: found[0]):
-        digest.update(path.encode() + b"\0" + file.read_bytes())
+    for path, file in sorted(_modules(package), key=lambda found: found[0]):
+        if owner(file.name.removesuffix(".py"), sources) in (source, None):
+            digest.update(path.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 
-def _modules(
-    package: Traversable, others: Collection[str]
-) -> Iterator[tuple[str, Traversable]]:
+def owner(module: str, sources: Collection[str]) -> str | None:
+    """Return the source that a module belongs to by its name; None if to all of them.
+
+    `nass` and `nass_forms` belong to the source nass; `cac_crops` to the source of that
+    name, not to cac.
+    """
+    named = [s for s in sources if module == s or module.startswith(f"{s}_")]
+    return max(named, key=len, default=None)
+
+
+def _modules(package: Traversable) -> Iterator[tuple[str, Traversable]]:
     for name in FILES:
         yield name, package.joinpath(name)
     for folder in FOLDERS:
-        yield from _in_folder(package.joinpath(folder), folder, others)
+        yield from _in_folder(package.joinpath(folder), folder)
 
 
-def _in_folder(
-    folder: Traversable, path: str, others: Collection[str]
-) -> Iterator[tuple[str, Traversable]]:
+def _in_folder(folder: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
     for file in folder.iterdir():
-        if file.name.removesuffix(".py") in others:
-            continue
         if file.is_dir():
-            yield from _in_folder(file, f"{path}/{file.name}", others)
+            yield from _in_folder(file, f"{path}/{file.name}")
         elif file.name.endswith(".py"):
             yield f"{path}/{file.name}", file

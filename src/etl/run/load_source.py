@@ -64,21 +64,17 @@ def load_source(
 ) -> StepReceipt:
     """Validate, transform and load one raw file, all or nothing.
 
-    If it fails, its transaction is rolled back, and a second one records the failure
-    with the rejects and checks found until then. The arguments are those of
-    `LoadRequest`; without a sequence the raw file is the source's only input.
+    If it fails, a second transaction records the failure, rejects and checks. The
+    arguments are those of `LoadRequest`; no sequence means that it is the only input.
 
     Raises:
         EtlError: By what the reader does next.
     """
+    spec, sequence = require_source(source), sequence or (raw.sha256,)
     request = LoadRequest(
-        spec=require_source(source),
-        raw=raw,
-        run_id=run_id,
-        position=position,
-        sequence=sequence or (raw.sha256,),
+        spec=spec, raw=raw, run_id=run_id, position=position, sequence=sequence,
         **choices,
-    )
+    )  # fmt: skip
     findings, progress = Findings(), Progress(logger, source)
     report_wait = partial(logger.info, "%s: %s", source)
     logger.info("%s: loading %s (%s)", source, raw.name, raw.sha256[:12])
