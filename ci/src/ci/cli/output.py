@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -105,6 +105,22 @@ def stream(lines: Iterable[str]) -> None:
             print(line, flush=True)
         except BrokenPipeError:
             raise OutputClosed from None
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:
+    """Yield the rows of a table as lines.
+
+    Args:
+        rows: The header, then the cells of each row.
+        left: Number of columns to align to the left; the others are numbers.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (
+            cell.ljust(width) if position < left else cell.rjust(width)
+            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()
 
 
 def report(line: str) -> None:

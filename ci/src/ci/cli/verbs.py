@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,8 @@ from ci.cli.complete import completion_script
 from ci.cli.engines import new_engine
 from ci.cli.output import Result, ask, read_job_output, stream
 from ci.cli.progress import StartProgress
-from ci.host.engine import Engine, Status
+from ci.cli.status import described, login_lines
+from ci.host.engine import Engine
 from ci.host.env_file import find_env_file, read_settings
 from ci.host.home import Home
 from ci.stack.errors import UnitFailed, UsageError
@@ -92,51 +93,6 @@ def restart(args: Options, ctx: Context) -> Result:
 def status(args: Options, ctx: Context) -> Result:
     """Show every service and job of the stack."""
     return described(ctx.engine.status(), show_login=args.show_login)
-
-
-def described(
-    status: Status, lines: tuple[str, ...] = (), *, show_login: bool = False
-) -> Result:
-    """Return a status as data and as a table."""
-    if not lines:
-        lines = tuple(status_lines(status, show_login=show_login))
-    return Result(status.as_data(show_login=show_login), lines)
-
-
-def login_lines(status: Status, *, show: bool) -> tuple[str, ...]:
-    """Return how to log in to the UI.
-
-    The login is shown on a terminal, or when asked for: what a program runs often goes
-    to a log, which other people read.
-    """
-    if status.api_login is None:
-        return ("login: none (PREFECT_API_LOGIN=off)",)
-    if show or sys.stdout.isatty():
-        return (f"login: {status.api_login}",)
-    return ("login: ./etl status --show-login",)
-
-
-def status_lines(status: Status, *, show_login: bool) -> Iterator[str]:
-    """Yield the table of a status."""
-    if not status.running:
-        yield "nothing is running (./etl up starts the stack)"
-        return
-    yield f"{'NAME':<16}{'KIND':<9}{'STATUS':<11}{'PID':>8}{'EXIT':>6}{'RESTARTS':>10}"
-    for unit in status.units:
-        if unit["kind"] == "job" and unit["status"] == "stopped":
-            continue
-        pid = unit["pid"] or ""
-        code = "" if unit["exit_code"] is None else unit["exit_code"]
-        yield (
-            f"{unit['name']:<16}{unit['kind']:<9}{unit['status']:<11}"
-            f"{pid:>8}{code:>6}{unit['restarts']:>10}"
-        )
-    yield f"UI {status.ui_url}"
-    yield from login_lines(status, show=show_login)
-    if status.stale_settings:
-        yield "the settings have changed since the start: ./etl restart applies them"
-    if status.stale_image:
-        yield "the image was built from other inputs: ./etl rebuild, then ./etl restart"
 
 
 def logs(args: Options, ctx: Context) -> Result:
