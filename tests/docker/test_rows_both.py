@@ -106,7 +106,7 @@ def test_one_step_back_and_forth_gives_the_same_schema(site: Site) -> None:
 def test_a_new_migration_is_a_file_of_ours_and_runs_go_on_after_it(site: Site) -> None:
     """The steps of docs/pipeline/ALEMBIC_WORKFLOW.md; without a change nothing."""
     folder = site.checkout / "alembic" / "versions"
-    before = set(folder.glob("*.py"))
+    before, newest = set(folder.glob("*.py")), head(site)
     words = ("alembic", "revision", "--autogenerate", "-m", "note of a run")
     site.worker(*words)
     assert set(folder.glob("*.py")) == before
@@ -118,10 +118,11 @@ def test_a_new_migration_is_a_file_of_ours_and_runs_go_on_after_it(site: Site) -
         assert "op.create_table" in made.read_text()
         site.worker("alembic", "upgrade", "head")
         site.task("run-etl")
-        site.worker("alembic", "downgrade", "-1")
-        made.unlink()
     finally:
         undo()
+        site.worker("alembic", "downgrade", newest, code=None)
+        for path in set(folder.glob("*.py")) - before:
+            path.unlink()
     site.task("run-etl")
 
 
