@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -137,6 +138,35 @@ def test_what_a_dead_service_left_behind_is_killed_before_it_starts_again(
         process.send_signal(signal.SIGTERM)
         process.wait(10)
         kill(state)
+
+
+@pytest.mark.optional
+def test_alone_in_a_container_it_kills_whatever_a_service_left_behind(
+    state: Path,
+) -> None:
+    """PostgreSQL's and Prefect's processes have sessions of their own."""
+    namespace = ["unshare", "--fork", "--pid", "--mount-proc"]
+    if subprocess.run(
+        [*namespace, "true"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("a process namespace needs root")
+    marker = f"{300 + os.getpid()}"
+    service = f"setsid sleep {marker} & echo last line; exit 3"
+    program = shlex.join(
+        ["sh", str(SCRIPTS / "init.sh"), "pond", "TERM", "1", "3", "60"]
+    )
+    done = subprocess.run(
+        [*namespace, "sh", "-c", f"{program} sh -c {shlex.quote(service)}; exit $?"],
+        env=os.environ | {"ETL_STATE": str(state), "ETL_ALONE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (3, "last line\n")
+    assert "its last lines:\n    last line\n" in done.stderr
+    commands = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
+    assert ["sleep", marker] not in commands
 
 
 def test_the_end_of_a_session_leaves_no_time_for_a_clean_stop(

@@ -1,6 +1,10 @@
-"""The same report of a stack on a Dagger engine, as far as its functions go.
+"""The parity report of a stack on a Dagger engine, by the module's functions.
 
-A Dagger call starts its stack and ends it, so what is stored is looked at in a dump.
+A Dagger call starts its stack and ends it, so schema and rows are read from a dump that
+a local stack has restored. Where an engine is reachable, this writes
+.etl/parity/dagger.json beside the reports of the other engines:
+
+    ./etl test tests/parity -k dagger
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
 
 
 def engine_is_reachable() -> bool:
-    """Whether the command line is there and finds an engine."""
+    """Whether the command line is installed and reaches an engine."""
     return shutil.which("dagger") is not None and not dagger("core", "version")
 
 
@@ -45,7 +49,7 @@ def dagger(*words: str) -> int:
 
 
 def report(folder: Path, site: Site) -> dict[str, Any]:
-    """Operate a project of its own, and put its data into a stack that can be asked.
+    """Run the calls on a project of their own, and restore its dump on a local stack.
 
     Writes the receipt and the dump into the folder. The site is on the local engine.
     """
@@ -67,7 +71,7 @@ def report(folder: Path, site: Site) -> dict[str, Any]:
 
 
 def restore(dump: Path, site: Site) -> None:
-    """Put a dump in the place of a stack's data."""
+    """Replace a stack's data by a dump."""
     site.etl("up")
     whole = ("--clean", "--if-exists", "--no-owner", "--single-transaction")
     target = ("--dbname", "biocirv_db")

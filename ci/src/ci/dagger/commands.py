@@ -19,10 +19,10 @@ DATA_VERBS = ("rejects", "report", "residues", "runs", "sources", "trace")
 OPTIONS = {"--input": "--inputs", "--source": "--sources"}
 
 
-def run_etl(words: list[str]) -> str:
+def run_etl(given: list[str]) -> str:
     """Return the call for `./etl run …`."""
-    options = [OPTIONS.get(word, word) for word in words]
-    inputs = [word.partition("=")[2] for word in words if "=" in word]
+    options = [OPTIONS.get(option, option) for option in given]
+    inputs = [option.partition("=")[2] for option in given if "=" in option]
     own = [name for name in inputs if name not in ("api", "sample")]
     files = ["--files", "FOLDER"] if own else []
     return " ".join(["dagger call run-etl", *options, *files])
@@ -46,15 +46,15 @@ def in_dagger(text: str) -> str:
     """
 
     def call(found: re.Match[str]) -> str:
-        verb, *words = found[1].split()
+        verb, *options = found[1].split()
         if verb == "run":
-            return run_etl(words)
+            return run_etl(options)
         if verb == "logs":
-            return f"read the log of {' '.join(words) or 'the services'}"
+            return f"read the log of {' '.join(options) or 'the services'}"
         if verb in CALLS:
             return CALLS[verb]
         if verb in DATA_VERBS:
-            return f"dagger call data --arguments {','.join([verb, *words])}"
+            return f"dagger call data --arguments {','.join([verb, *options])}"
         if verb in SAME_NAME:
             return f"dagger call {verb}"
         return found[0]

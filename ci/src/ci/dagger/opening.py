@@ -110,7 +110,7 @@ async def port_of(service: dagger.Service | None) -> int:
 def hidden_texts(settings: StackSettings, *texts: str | None) -> frozenset[str]:
     """Return every text that must not stand in a plain variable.
 
-    A password also as it stands in a URL, and the one that a URL holds by itself.
+    Passwords are included as they are written in a URL, and so are those of URLs.
     """
     known = [v.reveal() for v in vars(settings).values() if isinstance(v, Secret)]
     given = [text for text in (*texts, *known) if text]

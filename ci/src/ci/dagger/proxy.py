@@ -139,13 +139,13 @@ async def watch(
 async def run(forwards: list[str], watches: list[str], *, end: bool) -> None:
     """Pass on and watch until this process is stopped."""
     services = []
-    for words in watches:
-        where, _, probe = words.partition("=")
+    for option in watches:
+        where, _, probe = option.partition("=")
         name, _, host = where.partition("@")
         services.append(Watched(name, host, shlex.split(probe)))
     async with asyncio.TaskGroup() as group:
-        for words in forwards:
-            listen, host, port = words.split(":")
+        for option in forwards:
+            listen, host, port = option.split(":")
             group.create_task(forward(int(listen), host, int(port)))
         group.create_task(watch(services, end=end))
 

@@ -52,18 +52,18 @@ class RunFunctions(Options):
 
         Returns: the receipt.
         """
-        words = [
+        arguments = [
             *options("source", sources),
             *options("complete", complete),
             *options("input", [staged(pair, files) for pair in inputs or []]),
             *(["--reload"] if reload else []),
         ]
-        return await self.load(*words, files=files)
+        return await self.load(*arguments, files=files)
 
-    async def load(self, *words: str, files: dagger.Directory | None = None) -> str:
+    async def load(self, *arguments: str, files: dagger.Directory | None = None) -> str:
         """Run the job run-etl and return its receipt."""
         session = await self.session()
-        done = await session.run("run-etl", *words, inputs=files)
+        done = await session.run("run-etl", *arguments, inputs=files)
         return await done.stdout()
 
     @uncached
@@ -99,8 +99,10 @@ class RunFunctions(Options):
         job = await session.ready("data")
         command = [*session.containers.command("data"), "report"]
         folder = dag.directory()
-        for name, words in {"receipt.txt": [], "receipt.json": ["--json"]}.items():
-            written = job.with_exec([*command, *words], redirect_stdout=f"{OUT}/{name}")
+        for name, arguments in {"receipt.txt": [], "receipt.json": ["--json"]}.items():
+            written = job.with_exec(
+                [*command, *arguments], redirect_stdout=f"{OUT}/{name}"
+            )
             folder = folder.with_file(name, written.file(f"{OUT}/{name}"))
         return await folder.sync()
 

@@ -39,6 +39,7 @@ start() {
     tail -n 5 <"$state/copy" >"$state/last" &
     reader=$!
     tee "$state/copy" <"$state/output" &
+    copier=$!
     started=$(date +%s)
     echo "$started" >"$state/started"
     # A session of its own, so that what it leaves behind can be found.
@@ -50,15 +51,20 @@ start() {
 # Kills what the service left behind: a second server on one data folder must not start beside it.
 clear_up() {
     kill -s KILL -- "-$child" 2>/dev/null
+    if [ "${ETL_ALONE:-}" = 1 ]; then
+        for entry in /proc/[0-9]*; do
+            pid=${entry#/proc/}
+            case $pid in
+            1 | "$$" | "$PPID" | "$reader" | "$copier") ;;
+            *) kill -s KILL "$pid" 2>/dev/null ;;
+            esac
+        done
+    fi
+    # The last lines are complete when no process has the service's output open.
     tries=0
     while kill -0 "$reader" 2>/dev/null && [ "$tries" -lt 20 ]; do
         sleep 0.1
         tries=$((tries + 1))
-    done
-    [ "${ETL_ALONE:-}" = 1 ] || return 0
-    for entry in /proc/[0-9]*; do
-        pid=${entry#/proc/}
-        case $pid in 1 | "$$" | "$PPID") ;; *) kill -s KILL "$pid" 2>/dev/null ;; esac
     done
 }
 
