@@ -82,11 +82,8 @@ def test_a_changed_env_file_is_inside_after_the_named_task_alone(site: Site) -> 
         assert "settings have changed" in site.task("service-status").stdout
         site.task("restart-services")
         assert not site.status()["settings_changed"]
-        seen = json.loads(
-            site.worker(
-                "python", "-c", "import json, os; print(json.dumps({**os.environ}))"
-            ).stdout
-        )
+        script = "import json, os; print(json.dumps({**os.environ}))"
+        seen = json.loads(site.worker("python", "-c", script).stdout)
         assert seen["USDA_NASS_API_KEY"] == "key-canary"
         assert seen["PREFECT_API_URL"] == "http://prefect-server:4200/api"
         assert seen["PREFECT_UI_URL"] == "http://127.0.0.2:54200"
