@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the rows: read = kept + rejected, kept = the three after it.
+    """Numbers of rows: read = kept + rejected, kept = the three after it.
 
     Attributes:
         read: Rows of the input within the source's scope.
@@ -39,7 +39,7 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What became of the staged rows of one table, and of rows that had none."""
+    """Numbers of rows written to one table, and retracted from it."""
 
     inserted: int = 0
     updated: int = 0

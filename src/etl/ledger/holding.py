@@ -62,7 +62,7 @@ def _pass_gate(connection: Connection) -> None:
 
 
 def _holder(connection: Connection) -> str:
-    """Tell which run holds the gate."""
+    """Return which run holds the gate."""
     held = set(connection.scalars(LOCKS_OF_HOLDER, {"gate": RUN_GATE_KEY}))
     running = connection.execute(
         select(LedgerRun.run_id, LedgerRun.started_at).where(

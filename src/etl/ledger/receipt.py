@@ -120,7 +120,7 @@ class StepReceipt(LoadReceipt):
 
     Attributes:
         input_name: What the input is called, also if it was never read.
-        rejects_of: The run whose step stored the rejects, if it was an earlier one.
+        rejects_of: The run with the step that stored the rejects, if it was an earlier run.
     """
 
     position: int = 1

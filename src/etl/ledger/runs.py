@@ -114,9 +114,9 @@ def _status(connection: Connection, run_id: UUID) -> RunStatus:
 
 
 def sweep_dead_runs(engine: Engine) -> list[UUID]:
-    """Mark running runs whose process is gone as crashed; return them.
+    """Mark running runs without a process as crashed; return them.
 
-    A process is gone when nobody holds the run's lock. A run that a load is just
+    A process has ended when the run's lock is free. A run that a load is just
     writing for has its row locked and is passed over.
     """
     with translated_errors(), engine.begin() as connection:
@@ -142,6 +142,6 @@ def sweep_dead_runs(engine: Engine) -> list[UUID]:
 
 
 def _is_unheld(connection: Connection, run_id: UUID) -> bool:
-    """Whether nobody holds the run's lock; holds it until the transaction ends."""
+    """Whether the run's lock was free; takes it until the transaction ends."""
     got = connection.scalar(select(func.pg_try_advisory_xact_lock(alive_key(run_id))))
     return bool(got)

@@ -135,7 +135,7 @@ def write_same(connection: Connection, key: StepKey, earlier: Any) -> None:
 def write_failed(
     connection: Connection, key: StepKey, findings: Findings, error: BaseException
 ) -> None:
-    """Record an input whose load was rolled back, and what was found until then."""
+    """Record an input with a rolled-back load, and what was found until then."""
     _replace_step(
         connection,
         **key.columns(),

@@ -1,4 +1,4 @@
-"""The ledger: what ran, what it read, what became of each row, what was checked."""
+"""The ledger: runs, steps, raw files, rejects and checks."""
 
 from __future__ import annotations
 

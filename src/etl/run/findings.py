@@ -49,7 +49,7 @@ class Findings:
         self.rejects = pl.concat([self.rejects, rejects.head(room)]).sort(LINE)
 
     def counts(self, facts: Merged) -> Counts:
-        """Return what became of the rows."""
+        """Return the numbers of rows."""
         return Counts(
             read=self.read,
             kept=self.read - self.rejected,

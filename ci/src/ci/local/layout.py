@@ -66,7 +66,7 @@ def last_ports(home: Home) -> dict[str, int]:
 
 
 def digest(settings: StackSettings) -> str:
-    """Return a fingerprint of the settings, to tell that `.env` has changed since."""
+    """Return a fingerprint of the settings, which shows a later change of `.env`."""
     plain = {
         name: value.reveal() if hasattr(value, "reveal") else value
         for name, value in vars(settings).items()

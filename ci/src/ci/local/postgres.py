@@ -79,7 +79,7 @@ def program_version(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class RunAs:
-    """How Postgres is started as somebody other than root, which it refuses to be."""
+    """How Postgres is started as another user than root, which it refuses."""
 
     prefix: tuple[str, ...] = ()
     user: int | None = None
@@ -202,12 +202,20 @@ class Postgres:
         """End what a killed supervisor or postmaster left, and the stale pid file.
 
         A server's processes are recognised by their working directory, so a pid file
-        that names a stranger after a reboot never gets the stranger killed.
+        that names another process after a reboot never gets that process killed.
         """
         left = list(working_in(self.data, "postgres"))
         postmaster = self.recorded_pid()
-        end([one for one in left if one.pid == postmaster], signal.SIGINT, 10.0)
-        end([one for one in left if one.pid != postmaster], signal.SIGQUIT, 5.0)
+        end(
+            [process for process in left if process.pid == postmaster],
+            signal.SIGINT,
+            10.0,
+        )
+        end(
+            [process for process in left if process.pid != postmaster],
+            signal.SIGQUIT,
+            5.0,
+        )
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def recorded_pid(self) -> int | None:
