@@ -120,7 +120,7 @@ class StepReceipt(LoadReceipt):
 
     Attributes:
         input_name: What the input is called, also if it was never read.
-        rejects_of: The run with the step that stored the rejects, if it was an earlier run.
+        rejects_of: The earlier run that stored the rejects; None if this one did.
     """
 
     position: int = 1

@@ -95,7 +95,7 @@ def run_as(binaries: Path, data: Path) -> RunAs:
     """Choose how to leave root: an unprivileged uid, else a user namespace.
 
     The uid needs to reach both the programs and the data; below a closed /root it
-    cannot, and there a namespace in which we are nobody keeps root's own access.
+    cannot, and there a namespace with an unprivileged user keeps root's own access.
     """
     if os.getuid() != 0:
         return RunAs()
