@@ -193,11 +193,7 @@ class StackSettings:
 
     @property
     def database_port(self) -> int | None:
-        """The port of the stack's own database, if a setting requests one.
-
-        A DATABASE_URL on this machine with the stack's own port asks for it, too: on
-        any other port the URL would name a server that is not there, or not ours.
-        """
+        """The stack's own database port, if POSTGRES_PORT or DATABASE_URL sets it."""
         if self.postgres_port is None and self.database_url:
             host = urlsplit(self.database_url.reveal()).hostname
             if host and is_loopback(host) and not self.external_database:
@@ -228,9 +224,7 @@ def secret_names() -> frozenset[str]:
 def parse_settings(
     environment: Mapping[str, str], from_file: Mapping[str, str], file: str
 ) -> StackSettings:
-    """Build the settings from the environment and, below it, the entries of a file.
-
-    An empty value counts as absent.
+    """Build the settings from the environment, then the file; empty is absent.
 
     Raises:
         InvalidSetting: A value is malformed (with its name, its value unless it is
