@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-POLL_S = 0.5
+POLL_S, CONNECT_S = 0.5, 5
 
 BLOCKERS = text("""
 SELECT activity.pid, activity.application_name, activity.usename, activity.xact_start
@@ -32,7 +32,7 @@ class LockWait:
 
 @contextmanager
 def lock_waits_reported(
-    engine: Engine, connection: Connection, say: Callable[[str], None]
+    engine: Engine, connection: Connection, report: Callable[[str], None]
 ) -> Iterator[LockWait]:
     """Report each session that `connection` waits for, as long as the block lasts."""
     wait, done = LockWait(), threading.Event()
@@ -41,14 +41,16 @@ def lock_waits_reported(
     def watch() -> None:
         if done.wait(POLL_S):
             return  # most statements end before they are worth a session of our own
-        watching = create_engine(engine.url, poolclass=NullPool)
+        watching = create_engine(
+            engine.url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_S}
+        )
         # The database may go away: then the statement that waits reports it.
         with suppress(SQLAlchemyError):
             while not done.is_set():
                 holder = blocking_session(watching, pid)
                 if holder and holder != wait.holder:
                     wait.holder = holder
-                    say(f"waiting for a lock of the database, held by {holder}")
+                    report(f"waiting for a lock of the database, held by {holder}")
                 done.wait(POLL_S)
 
     thread = threading.Thread(target=watch, name="lock-wait", daemon=True)

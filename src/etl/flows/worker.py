@@ -133,7 +133,7 @@ async def stop_on_signal(scope: anyio.CancelScope) -> None:
 def worker() -> Result:
     """Prepare the process, wait for the server, and serve."""
     set_log_level()
-    # Runs start as `python`: the one of this environment, whatever was on the PATH.
+    # Runs start as `python`: it must be that of this environment.
     here = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
     pool = work_pool_name()

@@ -155,7 +155,9 @@ def user_name(uid: int) -> str:
         return f"user {uid}"
 
 
-def connect_or_start(checkout: Path, home: Home, say: Callable[[str], None]) -> Client:
+def connect_or_start(
+    checkout: Path, home: Home, report: Callable[[str], None]
+) -> Client:
     """Connect to the home's supervisor, starting one if there is none.
 
     While another command's supervisor is starting or stopping, this waits for it
@@ -170,7 +172,9 @@ def connect_or_start(checkout: Path, home: Home, say: Callable[[str], None]) -> 
             continue
         waiting_since = waiting_since or time.monotonic()
         if time.monotonic() - waiting_since > REPORT_AFTER_S:
-            say("etl: waiting for the supervisor of another command to start or stop")
+            report(
+                "etl: waiting for the supervisor of another command to start or stop"
+            )
             waiting_since = math.inf
         time.sleep(POLL_S)
     raise UnitFailed(

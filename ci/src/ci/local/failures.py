@@ -10,7 +10,7 @@ from ci.local.state import State
 from ci.stack.errors import CONTRACT, PREREQUISITE, TIMED_OUT, USAGE, UnitFailed
 from ci.stack.model import RESTARTS, RESTARTS_WITHIN_S
 
-# Exit codes of a job that say what the user does next; all others become FAILED.
+# Exit codes of a job with a meaning of their own; all others become FAILED.
 KEPT_EXIT_CODES = (USAGE, PREREQUISITE, CONTRACT, TIMED_OUT)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ci.host.engine import Status
-from ci.host.interrupts import passing_interrupts
+from ci.host.interrupts import forwarding_signals
 from ci.local.client import Client, Event
 from ci.local.launch import Launch, Launcher
 from ci.stack.errors import TimedOut, UnitFailed, UsageError
@@ -62,21 +62,10 @@ class LocalSession:
     def _run(
         self, launch: Launch, name: str, within_s: float, *, capture: bool
     ) -> tuple[int, str]:
-        try:
-            process = subprocess.Popen(
-                launch.command,
-                env=launch.environment,
-                cwd=launch.folder,
-                stdout=subprocess.PIPE if capture else None,
-                text=True,
-                **launch.options,
-            )
-        except FileNotFoundError:
-            program = launch.command[0]
-            hint = "./etl exec SERVICE CMD…"
-            raise UsageError(f"there is no program {program!r}", hint) from None
-        self._client.own_job(process.pid)
-        with passing_interrupts(process):
+        with forwarding_signals() as attach:
+            process = start(launch, capture=capture)
+            attach(process)
+            self._client.own_job(process.pid)
             output = self._wait(process, name, within_s)
         code = process.returncode
         return (code if code >= 0 else 128 - code), output
@@ -105,6 +94,23 @@ class LocalSession:
     def status(self) -> Status:
         """Return the state of the stack."""
         return self._read_status(self._client.account())
+
+
+def start(launch: Launch, *, capture: bool) -> subprocess.Popen[str]:
+    """Start a process on our terminal. Raises UsageError when there is no program."""
+    try:
+        return subprocess.Popen(
+            launch.command,
+            env=launch.environment,
+            cwd=launch.folder,
+            stdout=subprocess.PIPE if capture else None,
+            text=True,
+            **launch.options,
+        )
+    except FileNotFoundError:
+        program = launch.command[0]
+        hint = "./etl exec SERVICE CMD…"
+        raise UsageError(f"there is no program {program!r}", hint) from None
 
 
 def stop(process: subprocess.Popen[str], grace_s: float) -> None:
