@@ -259,7 +259,38 @@ def residues(as_csv: bool, **conditions: Any) -> Result:
     return as_result(answer, as_csv=as_csv)
 
 
-VERBS = (run, residues, runs, report, rejects, sources, trace)
+@click.command(
+    "prune",
+    cls=Verb,
+    job="data",
+    examples=[
+        ("prune", "show what is older than the retention and not referred to"),
+        ("prune --yes", "remove it"),
+        ("prune --keep-days 30 --yes", "with another retention"),
+    ],
+    exit_codes=(0, 1, 2, 4, 130),
+)
+@click.option(
+    "--keep-days",
+    type=click.IntRange(1, 36_500),
+    metavar="DAYS",
+    help="remove what is older; ETL_KEEP_DAYS, or 365, when absent",
+)
+@click.option("--yes", is_flag=True, help="remove it; without, only show it")
+def prune(keep_days: int | None, yes: bool) -> Result:
+    """Remove old runs and raw files that no row of the tables refers to."""
+    from etl.extract.raw_store import RawStore
+    from etl.ledger.prune import as_text
+    from etl.ledger.prune import prune as remove_old
+    from etl.report.query import database
+
+    with database() as (engine, settings):
+        days, store = keep_days or settings.etl_keep_days, RawStore(settings.raw_dir)
+        pruning = remove_old(engine, store, keep_days=days, dry_run=not yes)
+    return Result(pruning.to_dict(), as_text(pruning, store.root))
+
+
+VERBS = (run, residues, runs, report, rejects, sources, trace, prune)
 """What the entry point `data` of the group `etl.verbs` names."""
 
 program = click.Group("etl", commands=VERBS, params=output_options())

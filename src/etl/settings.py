@@ -39,6 +39,7 @@ class Settings(LockSettings):
             `postgresql+psycopg://user@/db?host=/socket/dir`.
         etl_home: The stack's state folder; only a default for `etl_raw_dir`.
         etl_raw_dir: Raw files by content; None means `raw` in `etl_home`.
+        etl_keep_days: Days after which `./etl prune` removes what nothing refers to.
         usda_nass_api_key: Needed for the input "api" only.
         nass_api_url: Where QuickStats answers.
         nass_api_pause_s: Seconds between two requests to it.
@@ -48,6 +49,7 @@ class Settings(LockSettings):
     database_url: SecretStr
     etl_home: Path = ROOT / ".etl"
     etl_raw_dir: Path | None = None
+    etl_keep_days: int = Field(default=365, ge=1)
     usda_nass_api_key: SecretStr | None = None
     nass_api_url: str = "https://quickstats.nass.usda.gov/api"
     nass_api_pause_s: float = Field(default=0.5, ge=0)

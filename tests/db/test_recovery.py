@@ -9,28 +9,16 @@ from uuid import uuid4
 import psycopg
 import pytest
 from sqlalchemy import create_engine, event, text
+from tests.db.faults import Plan, fail, kill
 from tests.waiting import eventually
 
 from etl.counts import Counts
 from etl.errors import DatabaseUnavailable, EtlError
 from etl.ledger import runs
+from etl.ledger.read_receipt import read_step
 from etl.ledger.runs import close_run
+from etl.load.stage import BLOCK_BYTES
 from etl.run.load_source import load_source
-
-
-class Killer:
-    """Ends the load's session from outside just before its nth statement."""
-
-    def __init__(self, server: Any, engine: Any, nth: int) -> None:
-        self.server, self.nth, self.seen = server, nth, 0
-        event.listen(engine, "before_cursor_execute", self)
-
-    def __call__(self, connection: Any, *_: Any) -> None:
-        self.seen += 1
-        if self.seen == self.nth:
-            pid = connection.connection.driver_connection.info.backend_pid
-            with self.server.owner() as owner:
-                owner.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
 
 def open_run(lab: Any) -> Any:
@@ -41,25 +29,72 @@ def open_run(lab: Any) -> Any:
     return run_id
 
 
-@pytest.mark.parametrize("nth", [1, 3, 5, 8, 10, 12, 14, 16])
-def test_session_killed_in_mid_load(
-    lab: Any, table: Any, server: Any, nth: int
+def points_of(lab: Any, raw: Any) -> list[str]:
+    """Return the points at which a load can be cut off, from a load that is not."""
+    plan = Plan(fail)
+    observed = plan.engine(lab.engine)
+    load_source(observed, "nass", run_id=open_run(lab), raw=raw)
+    observed.dispose()
+    return plan.points
+
+
+@pytest.mark.parametrize(("killed", "each"), [(True, 1), (False, 3)])
+def test_load_is_cut_off_at_every_statement_and_within_copy(
+    lab: Any, table: Any, server: Any, killed: bool, each: int
 ) -> None:
-    lab.nass(table.text())
-    before = lab.contents()
-    revised = lab.file(table.set(2, "VALUE", "1").text())
-    run_id = open_run(lab)
-    fragile = create_engine(lab.engine.url)
-    killer = Killer(server, fragile, nth)
+    """The state is that of before, the receipt is true, and a retry does the rest."""
+    first = lab.file(table.text())
+    other = lab.file(table.set(2, "VALUE", "1").set(3, "UNIT_DESC", "NEW").text())
+    lab.nass(first)
+    points = points_of(lab, other)
+    joined = " ".join(points)
+    for statement in ("COPY", "bytes of COPY", "MERGE", "INSERT INTO ledger_cursor"):
+        assert statement in joined
+    for at in range(1, len(points) + 1, each):
+        first, other = other, first
+        run_id, plan = open_run(lab), Plan(kill(server) if killed else fail, at)
+        cut_off(lab, plan, run_id, other)
+        retried = load_source(lab.engine, "nass", run_id=run_id, raw=other)
+        assert (retried.counts.read, retried.counts.kept) == (238, 238)
+        assert retried.counts.updated == 1, points[at - 1]
+        assert close_run(lab.engine, run_id).status == "succeeded"
+
+
+def cut_off(lab: Any, plan: Plan, run_id: Any, raw: Any) -> None:
+    """Load a file with a fault; nothing of it is there, and the receipt shows that."""
+    before, fragile = lab.contents(), plan.engine(lab.engine)
     with pytest.raises(DatabaseUnavailable) as caught:
-        load_source(fragile, "nass", run_id=run_id, raw=revised)
+        load_source(fragile, "nass", run_id=run_id, raw=raw)
     fragile.dispose()
-    assert caught.value.retryable
-    assert killer.seen >= nth
-    assert lab.contents() == before
-    retried = load_source(lab.engine, "nass", run_id=run_id, raw=revised)
-    assert retried.counts == Counts(read=238, kept=238, updated=1, unchanged=237)
-    assert close_run(lab.engine, run_id).status == "succeeded"
+    point = plan.points[plan.at - 1]
+    assert caught.value.retryable, point
+    assert lab.contents() == before, point
+    with lab.engine.connect() as connection:
+        receipt = read_step(connection, run_id, "nass", 1)
+    assert receipt.status in ("failed", "missing"), point
+    assert receipt.counts.inserted == receipt.counts.updated == 0, point
+
+
+def test_session_killed_between_two_blocks_of_a_copy(
+    lab: Any, table: Any, server: Any
+) -> None:
+    """The file is larger than a block, so rows are on the server when it dies."""
+    lab.nass(table.text())
+    place = table.header.index("SHORT_DESC")
+    table.rows = [
+        [*row[:place], f"{'long ' * 30}{n} {row[place]}", *row[place + 1 :]]
+        for n in range(80)
+        for row in table.rows
+    ]
+    large = lab.file(table.text())
+    points = points_of(lab, large)
+    full = f"{BLOCK_BYTES} bytes of COPY"
+    assert full in points, "no COPY had more than one block"
+    lab.nass(lab.sample("nass_sample.tsv"))  # so that the large file is not the same
+    run_id, plan = open_run(lab), Plan(kill(server), points.index(full) + 1)
+    cut_off(lab, plan, run_id, large)
+    retried = load_source(lab.engine, "nass", run_id=run_id, raw=large)
+    assert retried.counts.kept == 80 * 238
 
 
 def test_retry_after_a_commit_that_was_not_answered(lab: Any, table: Any) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -14,6 +14,7 @@ from typing import BinaryIO, Literal
 InputKind = Literal["file", "api", "filtered_api", "sample", "reference"]
 
 BLOCK_BYTES = 1 << 20
+INCOMING = "incoming-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,23 @@ class RawStore:
         path = self.path(sha256)
         return RawFile(sha256, name, path.stat().st_size, path)
 
+    def written_at(self, sha256: str) -> float:
+        """Return when a stored file was given last, in seconds since 1970."""
+        return self.path(sha256).stat().st_mtime
+
+    def files(self) -> Iterator[Path]:
+        """Yield every file of the store, those that a killed process left included."""
+        for path in self.root.glob("*"):
+            if path.is_dir():
+                yield from (file for file in path.iterdir() if file.is_file())
+            elif path.name.startswith(INCOMING):
+                yield path
+
+    def remove(self, name: str) -> None:
+        """Remove a file by its digest, or one that a killed process left."""
+        left = name.startswith(INCOMING)
+        (self.root / name if left else self.path(name)).unlink(missing_ok=True)
+
     def put(self, source: Path) -> RawFile:
         """Copy a file into the store, unless its content is there already."""
         with source.open("rb") as handle, self.writing(source.name) as target:
@@ -71,7 +89,7 @@ class RawStore:
     def writing(self, name: str) -> Iterator[RawWriter]:
         """Write a new file piece by piece; it appears whole, or not at all."""
         self.root.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.root, prefix="incoming-")
+        handle, temporary = tempfile.mkstemp(dir=self.root, prefix=INCOMING)
         try:
             with os.fdopen(handle, "wb") as stream:
                 writer = RawWriter(stream)
@@ -88,6 +106,8 @@ class RawStore:
     def _publish(temporary: Path, target: Path) -> None:
         """Give a complete file its name, durably: rename, then sync the folder."""
         if target.is_file():
+            with suppress(PermissionError):  # another user's file
+                os.utime(target)  # given again, so it is not old
             return
         target.parent.mkdir(exist_ok=True)
         temporary.chmod(0o444)

@@ -76,3 +76,21 @@ def last_real_run(connection: Connection, source: str) -> UUID | None:
         .limit(1)
     )
     return run_id
+
+
+def all_last_inputs(connection: Connection) -> list[tuple[UUID, str]]:
+    """Return the run and the digest of each last real input, of every source."""
+    sources = connection.scalars(select(LedgerStep.source).distinct()).all()
+    return [
+        (step.run_id, step.sha256)
+        for source in sources
+        for step in connection.execute(
+            select(LedgerStep.run_id, LedgerRawFile.sha256)
+            .join(LedgerRawFile, LedgerRawFile.raw_file_id == LedgerStep.raw_file_id)
+            .where(
+                LedgerStep.source == source,
+                LedgerStep.run_id == last_real_run(connection, source),
+                LedgerStep.status == "loaded",
+            )
+        )
+    ]

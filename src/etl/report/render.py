@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 
-from etl.console import with_command
+from etl.console import PIPED_WIDTH, render_table, with_command
 from etl.ledger.receipt import LoadReceipt, RunReceipt, SourceReceipt
 from etl.report.notes import notes
 
@@ -109,15 +108,9 @@ def _rate(load: LoadReceipt) -> str:
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Align a table: the first two columns to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip_longest(*table, fillvalue="")]
-    return [
-        "  "
-        + "  ".join(
-            cell.ljust(width) if position < 2 else cell.rjust(width)
-            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
+    header, *rows = table
+    text = render_table(header, rows, right=header[2:], width=PIPED_WIDTH)
+    return [f"  {line}" for line in text.splitlines()]
 
 
 def findings(source: SourceReceipt, width: int) -> Iterator[str]:
@@ -125,7 +118,7 @@ def findings(source: SourceReceipt, width: int) -> Iterator[str]:
     if source.error:
         yield from _wrapped(f"{source.source}: {source.error.message}", width)
         if source.error.hint:
-            yield from _wrapped(f"  fix: {source.error.hint}", width)
+            yield from _wrapped(f"  fix: {with_command(source.error.hint)}", width)
     if source.rejects_by_rule:
         yield f"{source.source}: rejected by rule: {_by_rule(source)}"
     for reject in source.first_rejects:
@@ -158,7 +151,7 @@ def _markdown_findings(source: SourceReceipt) -> Iterator[str]:
     yield f"## {source.source}\n"
     if source.error:
         yield f"**{source.error.code}** {_plain(source.error.message)}\n"
-        yield f"Fix: `{source.error.hint}`\n"
+        yield f"Fix: `{with_command(source.error.hint)}`\n"
     if source.rejects_by_rule:
         yield f"Rejected by rule: {_by_rule(source)}\n"
         yield _row(["line", "column", "value", "rule", "why"])

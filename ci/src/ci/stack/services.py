@@ -80,6 +80,11 @@ def pipeline_environment(settings: StackSettings, at: Endpoints) -> dict[str, st
         "ETL_COMMAND": at.command,  # messages name it in their hints
         "PREFECT_WORK_POOL_NAME": settings.prefect_work_pool_name,
         "PREFECT_UI_URL": at.browser_api_url.removesuffix("/api"),
+        **(
+            {"ETL_KEEP_DAYS": str(settings.etl_keep_days)}
+            if settings.etl_keep_days
+            else {}
+        ),
     } | prefect_client(settings, at)
 
 
