@@ -35,7 +35,7 @@ class Plan:
             self.fault(connection)
 
     def engine(self, engine: Engine) -> Engine:
-        """Return an engine to the same database whose cursors follow this plan."""
+        """Return an engine to the same database with cursors that follow this plan."""
         return create_engine(
             engine.url, connect_args={"cursor_factory": cursor_class(self)}
         )
