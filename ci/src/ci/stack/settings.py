@@ -131,11 +131,7 @@ class StackSettings:
         section="Sources",
     )
     nass_api_url: str | None = variable("Another address of that API.", values.http_url)
-    etl_keep_days: int | None = variable(
-        "Days after which `./etl prune` removes runs and raw files that nothing refers "
-        "to; 365 when absent.",
-        values.count,
-    )
+    etl_keep_days: int | None = variable("Days `./etl prune` keeps; 365.", values.count)
     landiq_shapefile_url: str | None = variable(
         "Address of the LandIQ crop map; read by a source that is still to come.",
         values.http_url,
