@@ -21,6 +21,8 @@ from tests.dagger.prefect_stub import Api, served
 from tests.dagger.read import Box
 from tests.waiting import eventually
 
+from ci.dagger.upload import BUILD, ENVIRONMENT
+from ci.inside import places
 from ci.inside.healthcheck import CLUSTER_READY
 
 pytestmark = pytest.mark.anyio
@@ -137,3 +139,16 @@ async def test_the_database_is_healthy_where_it_asks_for_a_password(
     other = await etl(postgres_password=word).session()
     database = await engine.account(other.containers.service("db"))
     assert not healthy(), "it would be healthy with any password"
+
+
+async def test_an_edit_of_the_code_builds_no_image(engine: Engine) -> None:
+    session = await etl().session(exposed=True)
+    for name in ("prefect-server", "prefect-worker"):
+        made = await engine.account(session.containers.service(name))
+        names = [step.name for step in made.steps]
+        built = names.index("dockerBuild")
+        (seen,) = [s.arguments for s in made.steps[:built] if s.name == "filter"]
+        assert seen == {"include": [*BUILD, *ENVIRONMENT]}
+        code = made.calls("withDirectory")[0]
+        assert code["path"] == places.CODE
+        assert code["source"].call("filter") == {"exclude": [*BUILD, *ENVIRONMENT]}

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ci.dagger.upload import ALL_BUT_WHAT_IS_PRIVATE, IMAGE, ONLY_WHAT_THE_IMAGE_HOLDS
+from ci.dagger.upload import (
+    ALL_BUT_WHAT_IS_PRIVATE,
+    ENVIRONMENT,
+    IMAGE,
+    ONLY_WHAT_THE_IMAGE_HOLDS,
+)
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # What every CLI call imports beyond the SDK: the functions' names, documentation and
@@ -99,3 +104,14 @@ def test_no_secret_is_uploaded(tmp_path: Path) -> None:
 def test_docker_and_dagger_build_from_the_same_files() -> None:
     rules = (CHECKOUT / ".dockerignore").read_text().splitlines()
     assert {rule[1:] for rule in rules if rule.startswith("!")} == set(IMAGE)
+
+
+def test_the_environment_is_what_the_dockerfile_copies_before_the_code() -> None:
+    """A stack's image is built from these files alone; its code comes after."""
+    copied = {
+        source
+        for line in (CHECKOUT / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for source in line.split()[1:-1]
+    }
+    assert copied - {"."} == set(ENVIRONMENT)

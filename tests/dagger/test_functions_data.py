@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
+import sqlalchemy
 from dagger import dag
+from tests.conftest import ROLE, Server
 from tests.dagger.called import STACK, command, etl, last, started, volume_keys
 from tests.dagger.engine import Engine
 from tests.dagger.read import Box, every_step, executed
 
+from ci.dagger.functions.databases import COUNT, COUNT_ROWS
 from ci.dagger.policy import CallFailed
 from ci.docsgen.generated import GENERATED
 from ci.inside import places
@@ -85,6 +90,45 @@ async def test_a_restore_is_migrated(engine: Engine) -> None:
     where = "/tmp/etl.dump"
     assert ran == [command("restore", where), command("setup-db")]
     assert executed(engine)[0].made.calls("withMountedFile")
+
+
+async def test_a_restore_returns_revisions_and_row_counts(engine: Engine) -> None:
+    engine.answers["Container.combinedOutput"] = "upgrade to 1: ledger\n"
+    engine.answers["Container.stdout"] = "core_nass__value 5\n"
+    returned = await etl().restore(dag.directory().file("etl.dump"))
+    assert returned == "upgrade to 1: ledger\nrows:\ncore_nass__value 5\n"
+    counted = last(engine, "Container.stdout")
+    assert counted.files == {COUNT: COUNT_ROWS}
+    assert counted.commands[-1][-2:] == ["--file", COUNT]
+
+
+async def test_without_a_migration_to_apply_or_undo_that_is_returned(
+    engine: Engine,
+) -> None:
+    """Alembic writes nothing then."""
+    engine.answers["Container.combinedOutput"] = ""
+    assert (await etl().migrate()).startswith("no migration to apply")
+    assert (await etl().downgrade()) == "no migration was undone\n"
+
+
+def test_rows_are_counted_table_by_table(
+    server: Server, db: sqlalchemy.Engine, tmp_path: Path
+) -> None:
+    script = tmp_path / "count.sql"
+    script.write_text(COUNT_ROWS)
+    where = ["--host", str(server.postgres.sockets), "--username", ROLE]
+    where += ["--dbname", str(db.url.database)]
+    options = ["--tuples-only", "--no-align", "--field-separator", " "]
+    psql = str(server.postgres.binaries / "psql")
+    done = subprocess.run(
+        [psql, *where, *options, "--file", str(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counts = dict(line.split() for line in done.stdout.splitlines())
+    assert counts["core_nass__value"] == "0"
+    assert counts["alembic_version"] == "1"
 
 
 async def test_reset_deletes_only_if_confirmed(engine: Engine) -> None:
