@@ -141,3 +141,19 @@ def test_every_verb_setting_unit_and_column_has_a_description() -> None:
         unit.name for unit in default_stack().units.values() if not unit.summary.strip()
     ]
     assert blank == []
+
+
+def test_decisions_have_a_number_each_and_are_all_listed() -> None:
+    folder = CHECKOUT / "docs/decisions"
+    pages = sorted(path.name for path in folder.glob("0*.md"))
+    assert [int(name[:4]) for name in pages] == list(range(1, len(pages) + 1))
+    listed = re.findall(r"\((0[\w.-]+\.md)\)", (folder / "README.md").read_text())
+    assert sorted(listed) == pages
+
+
+def test_the_table_of_where_to_look_names_files_that_exist() -> None:
+    text = (CHECKOUT / "docs/explanation/architecture.md").read_text()
+    table = text.split("## Where to look")[1]
+    paths = re.findall(r"`([\w./]+/[\w./]*)`", table)
+    assert len(paths) >= 6
+    assert [path for path in paths if not (CHECKOUT / path).exists()] == []
