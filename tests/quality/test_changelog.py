@@ -1,4 +1,4 @@
-"""The changelog: every fragment has a type that towncrier knows, and reaches the page."""
+"""The changelog: every fragment has a known type and reaches the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FRAGMENTS = CHECKOUT / "changelog.d"
-TOWNCRIER = Path(sys.executable).parent / "towncrier"
+TOWNCRIER = str(Path(sys.executable).parent / "towncrier")
 
 
 def test_every_fragment_is_in_the_draft_of_the_next_release() -> None:
