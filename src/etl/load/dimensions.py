@@ -17,9 +17,10 @@ from etl.specs.spec import TableSpec
 
 DESCRIBE = """
 CREATE TEMP TABLE {described} ON COMMIT DROP AS
-SELECT {key}, {identity}{attributes} FROM {stage}
-WHERE {key} IN (SELECT {referring} FROM {facts}) GROUP BY {key}, {identity}
+SELECT {key}, {identity}{attributes} FROM {stage}{referred} GROUP BY {key}, {identity}
 """
+
+REFERRED = " WHERE {key} IN (SELECT {referring} FROM {facts})"
 
 LAST_STATED = """
 (array_agg({column} ORDER BY raw_line DESC) FILTER (WHERE {column} IS NOT NULL))[1]
@@ -46,14 +47,17 @@ KEEP_HISTORY = """, history AS (
 
 
 def merge_dimension(
-    cursor: Cursor, table: TableSpec, facts: TableSpec, run_id: UUID
+    cursor: Cursor, table: TableSpec, facts: TableSpec, run_id: UUID, *, dropped: bool
 ) -> Merged:
     """Insert and update the rows of a dimension that staged facts refer to.
 
     An attribute that the input does not state keeps its value. What is replaced goes
     into the table's history in the same statement.
+
+    Args:
+        dropped: Facts were deleted from the stage, so some rows may have none.
     """
-    described = _describe(cursor, table, facts)
+    described = _describe(cursor, table, facts if dropped else None)
     columns = (*table.key, *table.columns)
     (key,) = table.key
     parts = {
@@ -72,8 +76,10 @@ def merge_dimension(
     return Merged(inserted, updated, staged - inserted - updated)
 
 
-def _describe(cursor: Cursor, table: TableSpec, facts: TableSpec) -> sql.Identifier:
-    """Make a table with one row per key that the staged facts have."""
+def _describe(
+    cursor: Cursor, table: TableSpec, facts: TableSpec | None
+) -> sql.Identifier:
+    """Make a table with one row per key; with `facts`, per key that they have."""
     described = sql.Identifier(f"described_{table.name}")
     (key,) = table.key
     attributes = [
@@ -87,11 +93,19 @@ def _describe(cursor: Cursor, table: TableSpec, facts: TableSpec) -> sql.Identif
             identity=names(table.identity),
             attributes=sql.SQL("").join(sql.SQL(", ") + part for part in attributes),
             stage=stage_name(table.name),
-            referring=sql.Identifier(referring_column(table, facts)),
-            facts=stage_name(facts.name),
+            referred=_referred(table, facts) if facts else sql.SQL(""),
         )
     )
     return described
+
+
+def _referred(table: TableSpec, facts: TableSpec) -> sql.Composed:
+    (key,) = table.key
+    return sql.SQL(REFERRED).format(
+        key=sql.Identifier(key),
+        referring=sql.Identifier(referring_column(table, facts)),
+        facts=stage_name(facts.name),
+    )
 
 
 def referring_column(table: TableSpec, facts: TableSpec) -> str:

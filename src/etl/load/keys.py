@@ -37,6 +37,8 @@ RETURNING repeated.raw_line, conflicting, first
 """
 
 
+KEY_RULES = ("repeated_key", "conflicting_key", "ambiguous_key")
+
 DEFINED_TWICE = """
 SELECT {key}, {differing} FROM {stage} GROUP BY {key} HAVING {any_differs}
 """

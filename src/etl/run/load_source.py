@@ -30,6 +30,7 @@ from etl.ledger.steps import (
 from etl.load.checks import check_dimension, check_stage, count_rows
 from etl.load.dimensions import check_descriptions, merge_dimension
 from etl.load.foreign_keys import lock_parents, triggers_off
+from etl.load.keys import KEY_RULES
 from etl.load.merge import Origin, merge_facts
 from etl.load.stage import WORK_MEM, Cursor
 from etl.lock_wait import lock_waits_reported
@@ -188,10 +189,11 @@ def _merge_dimensions(cursor: Cursor, request: LoadRequest, findings: Findings) 
     """Bring dimensions up to date, then check every staged row against them."""
     spec = request.spec
     dimensions = spec.tables[:-1]
+    dropped = any(findings.by_rule[rule] for rule in KEY_RULES)
     for table in dimensions:
         findings.checks += check_descriptions(cursor, table)
         findings.tables[table.name] = merge_dimension(
-            cursor, table, spec.facts, request.run_id
+            cursor, table, spec.facts, request.run_id, dropped=dropped
         )
     findings.checks += [
         *check_stage(cursor, spec, read=findings.read, rejected=findings.rejected),
