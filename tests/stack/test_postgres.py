@@ -17,8 +17,9 @@ from tests.stack.conftest import CHECKOUT
 from ci.host.home import Home
 from ci.local.launch import Launcher
 from ci.local.layout import settle
-from ci.local.postgres import Postgres, find_binaries, run_as
+from ci.local.postgres import Postgres
 from ci.local.processes import working_in
+from ci.local.programs import find_binaries
 from ci.local.supervisor import Supervisor
 from ci.stack.errors import PrerequisiteMissing
 from ci.stack.services import describe
@@ -118,10 +119,10 @@ async def test_committed_rows_survive_kill_9_of_the_server(home: Home) -> None:
     assert row == (1000,)
 
 
-async def test_a_pid_file_of_another_process_is_set_aside_and_the_process_keeps_running(
+async def test_a_pid_file_that_names_another_program_does_not_end_that_program(
     home: Home,
 ) -> None:
-    """After a reboot the recorded pid may be that of any process."""
+    """After a reboot the recorded pid may be any program's."""
     async with database(home):
         pass
     other = await anyio.open_process(["sleep", "60"])
@@ -151,7 +152,7 @@ async def test_a_server_left_by_a_killed_supervisor_is_ended_first(home: Home) -
         **launch.options,
     )
     with anyio.fail_after(20):
-        while not place.postgres.says_ready():
+        while not place.postgres.is_ready():
             await anyio.sleep(0.01)
         async with database(home) as supervisor:
             connect(supervisor.launcher.postgres).close()
@@ -170,26 +171,9 @@ async def test_initdb_that_was_cut_short_leaves_no_half_made_directory(
     assert not half.exists()
 
 
-async def test_a_deep_home_gets_a_short_socket_path(
-    tmp_path_factory: pytest.TempPathFactory,
+def test_binaries_are_searched_in_pg_bindir_alone_when_it_is_set(
+    tmp_path: Path,
 ) -> None:
-    deep = Home(tmp_path_factory.mktemp("deep") / ("d" * 60) / ("e" * 60))
-    assert len(str(deep.pg_sockets / ".s.PGSQL.65535.lock")) <= 103
-    assert deep.pg_sockets != Home(deep.root.parent).pg_sockets
-
-
-def test_binaries_are_searched_where_one_says_and_nowhere_else(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteMissing, match="PG_BINDIR: none in"):
         find_binaries({"PG_BINDIR": str(tmp_path)})
     assert (find_binaries({}) / "initdb").exists()
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user has nothing to leave")
-def test_root_leaves_root_also_in_a_folder_of_its_own(tmp_path: Path) -> None:
-    """Below a closed folder a user namespace takes the place of the other uid."""
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    identity = run_as(find_binaries(), closed / "pg18")
-    assert identity.prefix
-    assert identity.prefix[0].endswith("unshare")
-    assert identity.user is None

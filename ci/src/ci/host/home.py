@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ci.host.private import (
+    base_mode,
+    close_entries,
+    fits_a_socket,
+    has_only,
+    make_private,
+    recorded_folder,
+)
 from ci.stack.errors import PrerequisiteMissing
 
-# A unix socket's path takes 107 bytes on Linux and 103 on macOS; the longest name
-# below a socket folder is ".s.PGSQL.65535.lock".
-SOCKET_FOLDER_BYTES = 103 - len("/.s.PGSQL.65535.lock")
+FOLDER = ".etl"  # in a checkout, unless ETL_HOME names another one
+# What engines keep in it. Closed to other users whatever the folder itself is.
+ENTRIES = frozenset(
+    (
+        "pg18", "logs", "raw", "prefect", "tmp", "run", "pgrun", "docker",
+        "state.json", "supervisor.lock", "guard.lock", "socket_folder",
+        "postgres_password", "postgres_uid", "prefect_login",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,28 +94,44 @@ class Home:
     @property
     def sockets(self) -> Path:
         """Folder of the control socket; short enough for a socket's path."""
-        return self._short("run")
+        return self._socket_root / "run"
 
     @property
     def pg_sockets(self) -> Path:
         """Folder of Postgres's socket, owned by the user that Postgres runs as."""
-        return self._short("pgrun")
+        return self._socket_root / "pgrun"
 
-    def _short(self, name: str) -> Path:
-        folder = self.root / name
-        if len(os.fsencode(folder)) <= SOCKET_FOLDER_BYTES:
-            return folder
-        from tempfile import gettempdir
-
-        return Path(gettempdir()) / f"etl-{os.getuid()}-{self.key}-{name}"
+    @property
+    def _socket_root(self) -> Path:
+        """The home itself, or a folder with a shorter path that is recorded in it."""
+        if fits_a_socket(self.root / "pgrun"):
+            return self.root
+        with self._usable():
+            self.root.mkdir(mode=base_mode(), parents=True, exist_ok=True)
+            return recorded_folder(self.root / "socket_folder")
 
     def make(self) -> None:
-        """Create the folders. Raises PrerequisiteMissing when they cannot be ours."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
+        """Make the folders, for their owner alone; close those that are open.
+
+        Raises:
+            PrerequisiteMissing: They cannot be made, or belong to another user.
+        """
+        with self._usable():
+            self.root.mkdir(mode=base_mode(), parents=True, exist_ok=True)
+            # ETL_HOME may name a folder with other things in it. Its own permissions
+            # are the user's then.
+            if self.root.name == FOLDER or has_only(self.root, ENTRIES):
+                make_private(self.root, base_mode())
+            close_entries(self.root, ENTRIES)
             for folder in (self.logs, self.raw, self.prefect, self.scratch):
-                folder.mkdir(exist_ok=True)
+                make_private(folder)
             make_private(self.sockets)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Report an error of the operating system as a home that cannot be used."""
+        try:
+            yield
         except OSError as error:
             raise PrerequisiteMissing(
                 f"{self.root} cannot be used for state: {error.strerror}",
@@ -125,15 +157,8 @@ class Home:
         return path.read_text()
 
 
-def make_private(folder: Path) -> None:
-    """Create a folder for its owner alone; refuse one of another user."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid not in (os.getuid(), 65534):
-        raise PermissionError(1, f"{folder} belongs to another user")
-
-
 def find_home(root: Path, environment: dict[str, str] | os._Environ[str]) -> Home:
     """Return the home of a checkout: ETL_HOME, or `.etl` inside it."""
     return Home(
-        Path(environment.get("ETL_HOME") or root / ".etl").expanduser().resolve()
+        Path(environment.get("ETL_HOME") or root / FOLDER).expanduser().resolve()
     )

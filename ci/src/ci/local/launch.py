@@ -47,7 +47,7 @@ class Launcher:
             self.postgres.command(service.command[1:]),
             self.environment(service.environment) | marks | {"LC_ALL": "C"},
             self.postgres.data,
-            self.postgres.identity.spawn_options(),
+            self.postgres.user.spawn_options(),
             marks,
         )
 

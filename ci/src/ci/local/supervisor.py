@@ -198,7 +198,7 @@ class Supervisor:
     async def _answers(self, service: Service, since: datetime) -> bool:
         """Ask the probe of a service that was started at a time."""
         if isinstance(service.probe, SqlProbe):
-            return self.launcher.postgres.says_ready()
+            return self.launcher.postgres.is_ready()
         if isinstance(service.probe, HttpProbe):
             return await probes.http_ready(self._client, service.probe)
         return await probes.worker_ready(self._client, service.probe, since)
