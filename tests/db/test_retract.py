@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.db.test_nass_forms import as_web
 
-from ci.local.postgres import find_binaries
+from ci.local.programs import find_binaries
 
 COMBINATIONS = {
     "program": ("SOURCE_DESC", "CENSUS"),

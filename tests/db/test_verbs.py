@@ -27,6 +27,17 @@ def test_rejects_are_listed(lab: Any, table: Any, etl: Any) -> None:
     assert reject["raw_text"].startswith("SURVEY\t")
 
 
+def test_values_of_a_file_cannot_control_the_terminal(
+    lab: Any, table: Any, etl: Any
+) -> None:
+    table.set(5, "VALUE", "1\x1b[2J\x1b]0;title\x07\u202e2")
+    lab.nass(table.text())
+    code, out, err = etl("rejects")
+    assert code == 0
+    assert "1\\x1b[2J\\x1b]0;title\\x07\\u202e2" in out
+    assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
+
+
 def test_run_is_found_by_the_start_of_its_id(lab: Any, table: Any, etl: Any) -> None:
     lab.nass(table.text())
     (run,) = json.loads(etl("runs", "--limit", "1", "--json")[1])["data"]["runs"]

@@ -29,7 +29,9 @@ from prefect.workers.process import ProcessWorker
 
 from etl.command import output_options
 from etl.console import Result, run_program
+from etl.flows.control_channel import close_control_channel
 from etl.flows.crashed_runs import delete_worker, sweep
+from etl.flows.job_configuration import DeployedJobConfiguration
 from etl.flows.logs import set_log_level
 from etl.flows.prefect_api import PrefectApi, api_url, work_pool_name
 
@@ -46,8 +48,11 @@ class PatientWorker(ProcessWorker):
     """A process worker that keeps running while its server restarts.
 
     Prefect's own stops after twelve failed polls, which is within three seconds at five
-    polls a second, and its runs crash.
+    polls a second, and its runs crash. This one also refuses a command that a run
+    brings.
     """
+
+    job_configuration = DeployedJobConfiguration
 
     @classmethod
     def __dispatch_key__(cls) -> str:
@@ -133,7 +138,8 @@ async def stop_on_signal(scope: anyio.CancelScope) -> None:
 def worker() -> Result:
     """Prepare the process, wait for the server, and serve."""
     set_log_level()
-    # Runs start as `python`: it must be that of this environment.
+    close_control_channel()
+    # Runs start as `python`: the one of this environment, whatever was on the PATH.
     here = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
     pool = work_pool_name()

@@ -99,10 +99,10 @@ def write(result: Result, *, as_json: bool, duration_s: float) -> None:
 
 
 def stream(lines: Iterable[str]) -> None:
-    """Write lines to standard output as they come."""
+    """Write lines to standard output as they come: logs hold any text."""
     for line in lines:
         try:
-            print(line, flush=True)
+            print(printable(line), flush=True)
         except BrokenPipeError:
             raise OutputClosed from None
 
@@ -125,10 +125,14 @@ def aligned(rows: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:
 
 def report(line: str) -> None:
     """Write a line to standard error, its control characters escaped."""
-    escaped = UNPRINTABLE.sub(
-        lambda found: found.group().encode("unicode_escape").decode(), line
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Return text with every character that could control a terminal escaped."""
+    return UNPRINTABLE.sub(
+        lambda found: found.group().encode("unicode_escape").decode(), text
     )
-    print(escaped, file=sys.stderr, flush=True)
 
 
 def leave_without_output() -> NoReturn:

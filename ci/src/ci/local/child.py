@@ -13,12 +13,12 @@ import anyio.abc
 import psutil
 
 from ci.local.launch import Launch
+from ci.local.logs import rotate
 from ci.local.processes import Identity, end, marked
 
 log = logging.getLogger(__name__)
 
 LOG_TAIL_LINES, LOG_TAIL_BYTES = 15, 64_000
-LOG_ROTATE_BYTES = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,8 @@ class Child:
         """Return the last lines that this process has written, indented."""
         with self.log.open("rb") as handle:
             size = self.log.stat().st_size
-            handle.seek(max(self.log_from, size - LOG_TAIL_BYTES))
+            # It has been rotated since where it is shorter.
+            begin = self.log_from if self.log_from <= size else 0
+            handle.seek(max(begin, size - LOG_TAIL_BYTES))
             lines = handle.read().decode(errors="replace").splitlines()
         return "\n".join(f"  | {line}" for line in lines[-LOG_TAIL_LINES:])
-
-
-def rotate(path: Path) -> None:
-    """Set a log file aside once it has grown large."""
-    if path.exists() and path.stat().st_size > LOG_ROTATE_BYTES:
-        path.replace(path.with_suffix(".log.1"))

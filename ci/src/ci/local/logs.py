@@ -1,14 +1,25 @@
-"""Reads the services' log files: the last lines of each, then those added."""
+"""The services' log files: read, followed, and kept from growing without bound.
+
+A log holds at most LOG_BYTES, and so does the file beside it with what came before
+(`.log.1`). Older lines are dropped.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+import anyio
+import anyio.to_thread
 
 from ci.stack.errors import UsageError
 
 FOLLOW_PAUSE_S = 0.2
+LOG_BYTES = 10_000_000
+ROTATE_EVERY_S = 5.0
 
 
 def read_logs(
@@ -55,3 +66,32 @@ def read_added(path: Path, position: int) -> tuple[list[str], int]:
         data = handle.read()
     whole = data.rfind(b"\n") + 1
     return data[:whole].decode(errors="replace").splitlines(), position + whole
+
+
+async def keep_small(
+    folder: Path, *, limit: int = LOG_BYTES, every_s: float = ROTATE_EVERY_S
+) -> None:
+    """Rotate each log of a folder when it has grown large, until cancelled."""
+    while True:
+        with suppress(FileNotFoundError):  # somebody deletes them just now
+            for path in folder.glob("*.log"):
+                if path.stat().st_size > limit:
+                    await anyio.to_thread.run_sync(rotate, path, limit)
+        await anyio.sleep(every_s)
+
+
+def rotate(path: Path, limit: int = LOG_BYTES) -> None:
+    """Move the last lines of a log that has grown large to `.log.1`, and empty it.
+
+    The process that writes it appends, so it goes on at the beginning of the file.
+    """
+    if not path.exists() or (size := path.stat().st_size) <= limit:
+        return
+    draft = path.with_suffix(".log.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with path.open("r+b") as log, os.fdopen(descriptor, "wb") as previous:
+        log.seek(size - limit)
+        log.readline()  # the rest of a line that is cut
+        previous.write(log.read())
+        log.truncate(0)
+    draft.replace(path.with_suffix(".log.1"))

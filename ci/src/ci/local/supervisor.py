@@ -22,6 +22,7 @@ from ci.local.failures import (
     service_failure,
 )
 from ci.local.launch import Launch, Launcher
+from ci.local.logs import keep_small
 from ci.local.state import Running, State
 from ci.stack.errors import (
     StackError,
@@ -71,6 +72,7 @@ class Supervisor:
     async def __aenter__(self) -> Supervisor:
         self._client = await self._exit.enter_async_context(probes.new_client())
         self._tasks = await self._exit.enter_async_context(anyio.create_task_group())
+        self._tasks.start_soon(keep_small, self.launcher.home.logs)
         return self
 
     async def __aexit__(
