@@ -8,11 +8,14 @@ import pytest
 from tests.security.api import Api
 from tests.stack.conftest import Program, made_home
 
+CANARY = "canary-7f3a-of-the-security-tests"
+
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Program]:
     """The program on a stack of the local engine, with one finished run."""
-    with made_home() as home:
+    with made_home() as home, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("USDA_NASS_API_KEY", CANARY)
         program = Program(home)
         program("up")
         program("run")

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-OTHER = 65534  # `nobody`: what the server of an older version ran as
+OTHER = 65534  # the user that the server of an older version ran as
 AS_ROOT = pytest.mark.skipif(
     os.getuid() != 0, reason="only root can act as another user of the machine"
 )

@@ -1,4 +1,4 @@
-"""The embedded server against other users: whom it runs as, whom its socket accepts."""
+"""The embedded server against other users: its uid, its socket, its data directory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.stack.test_postgres import connect, database
 from ci.host.home import Home
 from ci.host.private import base_mode, is_private
 from ci.local.programs import find_binaries
-from ci.local.server_user import give, is_free, own_uid, server_user
+from ci.local.server_user import give, is_free, name_of, own_uid, server_user
 
 pytestmark = pytest.mark.anyio
 
@@ -110,7 +110,7 @@ async def test_below_a_closed_folder_the_server_runs_in_a_namespace() -> None:
         user = server_user(find_binaries(), home.pgdata, home.pg_sockets)
         assert user.prefix[0].endswith("unshare")
         assert user.uid is None
-        assert user.owner not in ("root", "nobody")
+        assert user.owner not in (name_of(0), name_of(OTHER))
         async with database(home) as supervisor:
             connect(supervisor.launcher.postgres).close()
             assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
@@ -125,7 +125,7 @@ def test_a_uid_is_recorded_and_used_again(tmp_path: Path) -> None:
 
 
 def deep_home(tmp_path: Path) -> Home:
-    """Return a home whose own path is too long for a socket."""
+    """Return a home with a path that is too long for a socket."""
     return Home(tmp_path / ("d" * 60) / ("e" * 60))
 
 

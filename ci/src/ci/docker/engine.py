@@ -99,7 +99,7 @@ class DockerEngine:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Use the stack; the last user stops it unless `up` has started it."""
-        self.folder.root.mkdir(parents=True, exist_ok=True)
+        self.folder.make()
         with (self.folder.root / "holders.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
             try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ci.host.home import Home
 from ci.host.ports import LOOPBACK, choose
+from ci.host.private import make_private
 from ci.host.secrets import login_of, password_of
 from ci.inside import places
 from ci.stack.errors import InvalidSetting
@@ -77,10 +78,15 @@ class Folder:
         except (OSError, ValueError):
             return {}
 
+    def make(self) -> None:
+        """Make the folder, for its owner alone. Raises PrerequisiteMissing."""
+        self.home.close()
+        make_private(self.root)
+
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Wait until no other command starts or stops containers, and lock them."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.make()
         with (self.root / "changing.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

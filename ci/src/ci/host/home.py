@@ -116,6 +116,18 @@ class Home:
         Raises:
             PrerequisiteMissing: They cannot be made, or belong to another user.
         """
+        self.close()
+        with self._usable():
+            for folder in (self.logs, self.raw, self.prefect, self.scratch):
+                make_private(folder)
+            make_private(self.sockets)
+
+    def close(self) -> None:
+        """Make the home if there is none, and close it to other users.
+
+        Raises:
+            PrerequisiteMissing: It cannot be made, or belongs to another user.
+        """
         with self._usable():
             self.root.mkdir(mode=base_mode(), parents=True, exist_ok=True)
             # ETL_HOME may name a folder with other things in it. Its own permissions
@@ -123,9 +135,6 @@ class Home:
             if self.root.name == FOLDER or has_only(self.root, ENTRIES):
                 make_private(self.root, base_mode())
             close_entries(self.root, ENTRIES)
-            for folder in (self.logs, self.raw, self.prefect, self.scratch):
-                make_private(folder)
-            make_private(self.sockets)
 
     @contextmanager
     def _usable(self) -> Iterator[None]:

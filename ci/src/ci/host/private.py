@@ -23,7 +23,7 @@ SOCKET_FOLDER_BYTES = 103 - len("/.s.PGSQL.65535.lock")
 
 
 def base_mode() -> int:
-    """Return the permissions of a folder whose closed folders others may own."""
+    """Return the permissions of a folder that others may have closed folders in."""
     return PASSABLE if os.getuid() == 0 else 0o700
 
 

@@ -131,6 +131,7 @@ def main() -> None:
     """Take the home's lock, end what a killed predecessor left, and serve."""
     checkout, home = Path(sys.argv[1]), Home(Path(sys.argv[2]))
     ready_fd = int(sys.argv[3])
+    os.umask(0o077)  # the services' as well: what they write is for their owner alone
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with try_locked(home.supervisor_lock) as lock:

@@ -73,7 +73,7 @@ async def keep_small(
 ) -> None:
     """Rotate each log of a folder when it has grown large, until cancelled."""
     while True:
-        with suppress(FileNotFoundError):  # somebody deletes them just now
+        with suppress(FileNotFoundError):  # a user has deleted one
             for path in folder.glob("*.log"):
                 if path.stat().st_size > limit:
                     await anyio.to_thread.run_sync(rotate, path, limit)

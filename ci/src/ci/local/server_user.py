@@ -182,7 +182,7 @@ def idle_account() -> int:
 def give(folder: Path, uid: int) -> None:
     """Give a folder, and all in it that its owner owns, to another user.
 
-    What belongs to somebody else stays: it may be a hard link to a file of root's.
+    What a third user owns stays: it may be a hard link to a file of root's.
     """
     before = folder.lstat().st_uid
     if before == uid:
