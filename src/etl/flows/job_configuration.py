@@ -14,6 +14,7 @@ from prefect.workers.process import ProcessJobConfiguration
 from etl.errors import EtlError
 
 # What a run may set: how it is shown, not what is executed.
+PREFECT_ENGINE, OWN_ENGINE = "python -m prefect.engine", "python -m etl.flows.engine"
 HARMLESS = frozenset({"name", "labels", "stream_output"})
 
 
@@ -42,4 +43,7 @@ class DeployedJobConfiguration(ProcessJobConfiguration):
                 "uses those of the deployment alone",
                 "set them in prefect.yaml, then ./etl deploy",
             )
-        return await super().resolve_for_flow_run(flow_run, *args, **kwargs)
+        found = await super().resolve_for_flow_run(flow_run, *args, **kwargs)
+        if found.command == PREFECT_ENGINE:
+            found.command = OWN_ENGINE
+        return found

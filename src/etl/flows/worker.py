@@ -29,7 +29,7 @@ from prefect.workers.process import ProcessWorker
 
 from etl.command import output_options
 from etl.console import Result, run_program
-from etl.flows.control_channel import close_control_channel
+from etl.flows.control_channel import private_control_channel
 from etl.flows.crashed_runs import delete_worker, sweep
 from etl.flows.job_configuration import DeployedJobConfiguration
 from etl.flows.logs import set_log_level
@@ -138,13 +138,13 @@ async def stop_on_signal(scope: anyio.CancelScope) -> None:
 def worker() -> Result:
     """Prepare the process, wait for the server, and serve."""
     set_log_level()
-    close_control_channel()
     # Runs start as `python`: the one of this environment, whatever was on the PATH.
     here = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
     pool = work_pool_name()
     PrefectApi(api_url()).wait_until_healthy(within_seconds=API_WITHIN_SECONDS)
-    anyio.run(serve, pool)
+    with private_control_channel():
+        anyio.run(serve, pool)
     return Result()
 
 

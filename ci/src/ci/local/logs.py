@@ -83,15 +83,18 @@ async def keep_small(
 def rotate(path: Path, limit: int = LOG_BYTES) -> None:
     """Move the last lines of a log that has grown large to `.log.1`, and empty it.
 
-    The process that writes it appends, so it goes on at the beginning of the file.
+    The process that writes it appends, so it goes on at the beginning of the file. What
+    it writes between our last read and the emptying, microseconds later, is lost.
     """
     if not path.exists() or (size := path.stat().st_size) <= limit:
         return
+    with path.open("r+b") as log:
+        log.seek(size - limit)
+        newest = log.read()
+        log.truncate(0)
+    whole = newest[-limit:].partition(b"\n")[2]  # the first line is cut
     draft = path.with_suffix(".log.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with path.open("r+b") as log, os.fdopen(descriptor, "wb") as previous:
-        log.seek(size - limit)
-        log.readline()  # the rest of a line that is cut
-        previous.write(log.read())
-        log.truncate(0)
+    with os.fdopen(descriptor, "wb") as previous:
+        previous.write(whole)
     draft.replace(path.with_suffix(".log.1"))
