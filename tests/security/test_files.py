@@ -11,8 +11,7 @@ import pytest
 from tests.security.api import UNAUTHORIZED, Api
 from tests.security.conftest import CANARY
 from tests.security.other_user import AS_ROOT, as_other_user
-from tests.stack.conftest import Program
-from tests.stack.test_lifecycle import processes
+from tests.stack.conftest import Program, processes
 
 from ci.host.private import OTHERS, base_mode
 
