@@ -39,14 +39,18 @@ def test_what_is_executed_comes_from_the_deployment_alone(
     assert not made.exists()
 
 
-def test_neither_worker_nor_run_listens_on_a_port(prefect: Prefect) -> None:
-    with prefect.worker() as worker, gate_held(prefect):
-        running, run_id = run_at_the_gate(prefect)
-        pids = {worker.pid, flow_process(run_id).pid}
+def test_neither_worker_nor_run_listens_on_a_port(chain: Prefect) -> None:
+    with gate_held(chain):
+        running, run_id = run_at_the_gate(chain)
+        flow = flow_process(run_id)
+        worker = flow.parent()
+        assert worker is not None
+        assert "etl.flows.worker" in worker.cmdline()
         listening = [
             found.laddr
             for found in psutil.net_connections("inet")
-            if found.pid in pids and found.status == psutil.CONN_LISTEN
+            if found.pid in (worker.pid, flow.pid)
+            and found.status == psutil.CONN_LISTEN
         ]
         assert listening == []
     assert result(running).code == 0

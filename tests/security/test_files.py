@@ -88,7 +88,7 @@ def test_another_user_reaches_no_socket_and_not_the_api(
     url = f"{api.ui_url}/api/flow_runs/filter"
     assert as_other_user(ASK_API, url) == str(int(UNAUTHORIZED))
     sockets = [p for p in every_path(stack.home.root) if p.is_socket()]
-    assert len(sockets) == 2
+    assert len(sockets) == 3  # of the database, the supervisor and the worker
     for path in sockets:
         assert as_other_user(CONNECT, path) == "PermissionError"
 
