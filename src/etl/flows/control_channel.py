@@ -1,8 +1,9 @@
 """Prefect's control channel on a unix socket of our own, not on a TCP port.
 
 Prefect's worker, and each run that it starts, listens on a random port of loopback, to
-which every user of the machine can connect. A run sends a token there, is told to stop,
-and sends its result. Here both sides use a socket in a folder that only we can enter.
+which every user of the machine can connect. A run sends a token there, receives the
+order to stop, and sends its result. Here both sides use a socket in a folder that only
+we can enter.
 
 Both are patched: Prefect has no setting for it. The tests find out when that fails.
 """
