@@ -71,5 +71,4 @@ class MigrationFunctions(Options):
 
 async def migrated(session: "Session") -> str:
     """Bring the application database to the newest revision; return what was done."""
-    output = await (await session.run("setup-db")).combined_output()
-    return output or "no migration to apply: the schema is at the newest revision\n"
+    return await (await session.run("setup-db")).combined_output()
