@@ -11,20 +11,25 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 import time
 import traceback
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from etl.errors import ConfigError, EtlError
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 VERSION = 1  # of the JSON document; fields are only ever added
 COMMAND = "./etl"
 PIPED_WIDTH = 240
+FOLDED = 24  # columns of text that a long cell is given at least
 # Control characters, and those that change the direction of the text around them.
 UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
@@ -160,37 +165,73 @@ def with_command(text: str) -> str:
     return re.sub(rf"(?<![\w/]){re.escape(COMMAND)}(?= |$)", command, text)
 
 
+def terminal_width() -> int:
+    """Return the columns of the terminal; PIPED_WIDTH if the output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPED_WIDTH
+
+
 def render_table(
     header: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
     right: Collection[str] = (),
+    optional: Sequence[str] = (),
     width: int | None = None,
 ) -> str:
-    """Return a table as text; a cell that is too long continues below itself.
+    """Return a table as text; a long cell continues below itself.
 
     Args:
         header: The name of each column.
         rows: The cells of each row.
         right: The columns to align to the right.
-        width: Columns of text; None means those of the terminal, or PIPED_WIDTH.
+        optional: The columns to leave out, from the first, if the table is too wide.
+        width: Columns of text; None means those of the terminal.
     """
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    if width is None and not sys.stdout.isatty():
-        width = PIPED_WIDTH
+    lines = [[printable(cell) for cell in row] for row in (header, *rows)]
+    width = width or terminal_width()
+    wanted = {
+        name: min(FOLDED, max(map(len, column)))
+        for name, *column in zip(header, *lines, strict=True)
+    }
+    left_out = columns_to_leave_out(wanted, optional, width)
+    kept = [at for at, name in enumerate(header) if name not in left_out]
+    fits = sum(wanted[header[at]] + 2 for at in kept) - 2 <= width
     table = Table(box=None, pad_edge=False)
-    for name in header:
+    for name in (header[at] for at in kept):
         table.add_column(
-            name, overflow="fold", justify="right" if name in right else "left"
+            name,
+            overflow="fold",
+            justify="right" if name in right else "left",
+            no_wrap=fits and wanted[name] < FOLDED,
         )
-    for row in rows:
+    for line in lines[1:]:
         # Text, not markup: values of a file may hold square brackets.
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    # No colours: control characters of the text are escaped when it is written.
+        table.add_row(*(Text(line[at]) for at in kept))
+    text = as_plain_text(table, width)
+    return f"{text}\n(no room for: {', '.join(left_out)})" if left_out else text
+
+
+def as_plain_text(table: Table, width: int) -> str:
+    """Return a table without colours: control characters are escaped later."""
+    from rich.console import Console
+
     console = Console(file=sys.stdout, color_system=None, width=width)
     with console.capture() as captured:
         console.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def columns_to_leave_out(
+    wanted: Mapping[str, int], optional: Sequence[str], width: int
+) -> list[str]:
+    """Return the optional columns without which a table fits, from the first."""
+    left_out: list[str] = []
+    total = sum(wanted.values()) + 2 * (len(wanted) - 1)
+    for name in optional:
+        if name in wanted and total > width:
+            left_out.append(name)
+            total -= wanted[name] + 2
+    return left_out

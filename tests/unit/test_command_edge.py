@@ -255,3 +255,12 @@ def test_numbers_stand_to_the_right_and_long_cells_go_on_below() -> None:
     assert lines[1].endswith("     1")
     assert "".join(line.split()[0] for line in lines[2:]) == "b" * 30
     assert max(map(len, lines)) <= 20
+
+
+def test_a_narrow_terminal_leaves_out_what_it_has_no_room_for() -> None:
+    header, rows = ["name", "kind", "rows"], [["n" * 12, "k" * 12, "1,000"]]
+    text = render_table(header, rows, optional=["kind"], width=24)
+    assert text.splitlines()[0].split() == ["name", "rows"]
+    assert text.splitlines()[-1] == "(no room for: kind)"
+    assert "kind" in render_table(header, rows, optional=["kind"], width=40)
+    assert "no room" not in render_table(header, rows, optional=["kind"], width=40)

@@ -22,6 +22,7 @@ NO_WORKER_SECONDS = 20.0
 # Records are delivered in batches, a source's later than its parent's: look back a bit.
 LOG_OVERLAP = timedelta(seconds=10)
 OWN_LOGGER = "etl"
+NAME_WIDTH = 16
 
 
 class Follower:
@@ -106,7 +107,8 @@ class Follower:
             self._report_line(self._names[line.flow_run_id], line.message)
 
     def _report_line(self, name: str, text: str) -> None:
-        self._report(f"{datetime.now():%H:%M:%S}  {name:<12} {text}")
+        text = text.removeprefix(f"{name}: ")  # a source's own lines begin with it
+        self._report(f"{datetime.now():%H:%M:%S}  {name:<{NAME_WIDTH}}  {text}")
 
     def _check_worker(self, run: FlowRun) -> None:
         """Report why a run waits; end one that no worker and no process works on."""

@@ -24,7 +24,8 @@ class Listing:
     Attributes:
         name: What the rows are, and their key in the JSON form.
         rows: One dictionary per row, all with the same keys.
-        shown: The columns a terminal has room for; JSON has them all.
+        shown: The columns of the table; JSON has them all.
+        optional: The columns that a narrow terminal leaves out, from the first.
         note: Sentences after the table.
         lines: What a terminal shows in place of `rows`, if that is not the same.
         summary: What the JSON form has beside the rows.
@@ -36,6 +37,7 @@ class Listing:
     note: str = ""
     lines: list[Row] | None = None
     summary: Row = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
 
 
 def list_runs(engine: Engine, *, limit: int) -> Listing:
@@ -51,7 +53,8 @@ def list_runs(engine: Engine, *, limit: int) -> Listing:
         rows = [dict(row) for row in found]
     shown = ("run_started_at", "run_id", "run_status", "source", "source_status")
     counts = ("input_name", "input_kind", "read", "rejected", "inserted", "updated")
-    return Listing("runs", rows, (*shown, *counts))
+    optional = ("input_name", "input_kind", "updated", "inserted", "rejected")
+    return Listing("runs", rows, (*shown, *counts), optional=optional)
 
 
 def find_run(engine: Engine, run: str | None) -> UUID:

@@ -16,7 +16,8 @@ from etl.report.listing import Listing
 from etl.settings import Settings, load_settings
 
 SHORT_ID = 8
-NUMBER = int | float | Decimal | None
+NUMBER = (int, float, Decimal, type(None))
+NUMBER = (int, float, Decimal, type(None))
 
 
 @contextmanager
@@ -40,9 +41,17 @@ def as_table(listing: Listing) -> Result:
     """Return a listing as data and as a table for the terminal."""
     if listing.rows:
         rows = listing.rows if listing.lines is None else listing.lines
-        cells = ([as_cell(row[column]) for column in listing.shown] for row in rows)
-        header = [column.replace("_", " ") for column in listing.shown]
-        text = render_table(header, cells)
+        columns = {name: name.replace("_", " ") for name in listing.shown}
+        text = render_table(
+            list(columns.values()),
+            ([as_cell(row[name]) for name in columns] for row in rows),
+            right={
+                columns[name]
+                for name in columns
+                if all(isinstance(row[name], NUMBER) for row in rows)
+            },
+            optional=[columns[name] for name in listing.optional],
+        )
     else:
         text = f"no {listing.name}"
     return Result(
@@ -58,7 +67,7 @@ def as_cell(value: object) -> str:
         case UUID():
             return str(value)[:SHORT_ID]
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M:%S}"
+            return f"{value:%Y-%m-%d %H:%M}"
         case list():
             return ", ".join(map(str, value))
         case _:

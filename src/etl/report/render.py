@@ -5,21 +5,25 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from etl.console import PIPED_WIDTH, render_table, with_command
+from etl.console import render_table, terminal_width, with_command
 from etl.ledger.receipt import LoadReceipt, RunReceipt, SourceReceipt
 from etl.report.notes import notes
 
 ALWAYS = ("read", "kept", "rejected", "inserted", "updated", "unchanged")
+LESS_WANTED = ("rows/s", "seconds", "kept")  # on a narrow terminal
+INDENT, SENTENCE_WIDTH = "  ", 88
 IF_ANY = ("retracted", "out_of_scope")
 SHORT_DIGEST = 12
 
 
-def as_text(receipt: RunReceipt, width: int = 88) -> str:
-    """Return the receipt as aligned text.
+def as_text(receipt: RunReceipt, width: int | None = None) -> str:
+    """Return the receipt as aligned text, which ends with the command that shows more.
 
-    It ends with the command that shows more. The counts keep their one line whatever
-    the width; sentences are wrapped.
+    Args:
+        receipt: The receipt.
+        width: Where sentences are wrapped; None means by the terminal.
     """
+    width = width or min(SENTENCE_WIDTH, terminal_width())
     lines = [headline(receipt), "", *aligned(count_table(receipt)), ""]
     for source in receipt.sources.values():
         for note in notes(source):
@@ -109,8 +113,14 @@ def _rate(load: LoadReceipt) -> str:
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Align a table: the first two columns to the left, numbers to the right."""
     header, *rows = table
-    text = render_table(header, rows, right=header[2:], width=PIPED_WIDTH)
-    return [f"  {line}" for line in text.splitlines()]
+    text = render_table(
+        header,
+        rows,
+        right=header[2:],
+        optional=LESS_WANTED,
+        width=terminal_width() - len(INDENT),
+    )
+    return [INDENT + line for line in text.splitlines()]
 
 
 def findings(source: SourceReceipt, width: int) -> Iterator[str]:

@@ -18,6 +18,7 @@ FIGURES, HISTORY = "out_nass__values", "out_nass__value_history"
 KEY = ("series_id", "location_id", "period_id")
 SHOWN = ("short_desc", "location_desc", "year", "period", "value", "value_flag")
 ORIGIN = ("state", "input_name", "raw_line", "digest", "load_run_id", "loaded_at")
+OPTIONAL = ("digest", "loaded_at", "value_flag", "period", "load_run_id")
 
 CURRENT = """
 SELECT v.*, 'current' AS state, run.started_at AS loaded_at, file.name AS input_name,
@@ -85,7 +86,8 @@ def trace(
             row["earlier"] = [dict(earlier) for earlier in found]
     _quote(list(_states(rows)), RawStore(settings.raw_dir))
     note = f"{len(rows)} figures (at most {limit}); their lines: --json"
-    return Listing("figures", rows, (*SHOWN, *ORIGIN), note, lines=list(_lines(rows)))
+    shown, lines = (*SHOWN, *ORIGIN), list(_lines(rows))
+    return Listing("figures", rows, shown, note, lines=lines, optional=OPTIONAL)
 
 
 def _figures(

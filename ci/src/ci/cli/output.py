@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,10 +59,12 @@ def captured_output() -> Iterator[list[str]]:
 
     The list has one text when the block has ended.
     """
+    from tempfile import TemporaryFile  # here: --help does not wait for it
+
     texts: list[str] = []
     sys.stdout.flush()
     kept = os.dup(1)
-    with tempfile.TemporaryFile() as file:
+    with TemporaryFile() as file:
         os.dup2(file.fileno(), 1)
         try:
             yield texts
