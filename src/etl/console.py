@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -192,21 +192,16 @@ def render_table(
 
     lines = [[printable(cell) for cell in row] for row in (header, *rows)]
     width = width or terminal_width()
-    wanted = {
-        name: min(FOLDED, max(map(len, column)))
-        for name, *column in zip(header, *lines, strict=True)
-    }
+    columns = zip(header, *lines, strict=True)
+    wanted = {name: min(FOLDED, max(map(len, cells))) for name, *cells in columns}
     left_out = columns_to_leave_out(wanted, optional, width)
     kept = [at for at, name in enumerate(header) if name not in left_out]
     fits = sum(wanted[header[at]] + 2 for at in kept) - 2 <= width
     table = Table(box=None, pad_edge=False)
     for name in (header[at] for at in kept):
-        table.add_column(
-            name,
-            overflow="fold",
-            justify="right" if name in right else "left",
-            no_wrap=fits and wanted[name] < FOLDED,
-        )
+        justify: Literal["left", "right"] = "right" if name in right else "left"
+        no_wrap = fits and wanted[name] < FOLDED
+        table.add_column(name, overflow="fold", justify=justify, no_wrap=no_wrap)
     for line in lines[1:]:
         # Text, not markup: values of a file may hold square brackets.
         table.add_row(*(Text(line[at]) for at in kept))
