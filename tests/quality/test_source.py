@@ -18,9 +18,7 @@ LONGEST_FILE, LONGEST_CI_FILE, LONGEST_FUNCTION = 300, 250, 40
 
 # Files of ci/ over 250 lines that are still to be split.
 TO_SPLIT = {
-    "ci/src/ci/local/engine.py",
     "ci/src/ci/local/postgres.py",
-    "ci/src/ci/local/supervisor.py",
 }
 
 # What may be longer, and why. A name that no longer is too long must leave the list.

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from ci.host.engine import Reporter, Status
 from ci.host.home import Home
 from ci.local.client import (
@@ -20,7 +18,7 @@ from ci.local.client import (
     connect,
     connect_or_start,
 )
-from ci.local.guard import leftovers, sweep
+from ci.local.guard import report_orphans, sweep
 from ci.local.launch import Launcher
 from ci.local.layout import digest
 from ci.local.locks import is_locked, try_locked, wait_unlocked
@@ -29,7 +27,7 @@ from ci.local.postgres import Postgres
 from ci.local.processes import Identity, wait_ended
 from ci.local.session import LocalSession
 from ci.stack.addresses import bind_address
-from ci.stack.errors import StackError, StackStopping, TimedOut, UnitFailed, UsageError
+from ci.stack.errors import StackError, StackStopping, TimedOut, UsageError
 from ci.stack.model import Endpoints, Job, Stack
 from ci.stack.services import describe
 from ci.stack.settings import StackSettings
@@ -37,12 +35,6 @@ from ci.stack.settings import StackSettings
 STOP_WITHIN_S = 60.0
 GUARD_WITHIN_S = 15.0  # for the guard of a killed supervisor to end its children
 POLL_S = 0.05
-
-
-class OrphansFound(UnitFailed):
-    """Processes of the stack run without a supervisor."""
-
-    code = "ORPHANS_FOUND"
 
 
 class LocalEngine:
@@ -73,7 +65,7 @@ class LocalEngine:
                 self.read_status,
             )
             last = client.account()
-            supervisor = identity(last["pid"])
+            supervisor = Identity.find(last["pid"])
         if not last["keep"] and last["leases"] == 1:
             self.wait_stopped(supervisor)
 
@@ -95,7 +87,7 @@ class LocalEngine:
                 supervisor = None
                 try:
                     before = client.account()
-                    supervisor = identity(before["pid"])
+                    supervisor = Identity.find(before["pid"])
                     stack = self.stack_of(before)
                     units = [*stack.services] if names is None else wanted(stack, names)
                     with progress:
@@ -133,7 +125,7 @@ class LocalEngine:
         while time.monotonic() < deadline:
             if client := connect(self.home):
                 with client, contextlib.suppress(SupervisorEnded):
-                    supervisor = identity(client.account()["pid"])
+                    supervisor = Identity.find(client.account()["pid"])
                     client.ask({"do": "stop"})
                     self.wait_stopped(supervisor)
                     return True
@@ -176,15 +168,7 @@ class LocalEngine:
         wait_unlocked(self.home.guard_lock, GUARD_WITHIN_S)
         if is_locked(self.home.supervisor_lock):
             return  # it is starting or stopping
-        servers, others = leftovers(self.home)
-        if orphans := [*servers, *others]:
-            shown = [str(process.pid) for process in orphans[:5]]
-            pids = ", ".join(shown) + (", …" if len(orphans) > len(shown) else "")
-            raise OrphansFound(
-                f"the supervisor was killed, but {len(orphans)} processes of its stack "
-                f"are still running: {pids}",
-                "./etl down   # ends them; so does the next ./etl up or ./etl run",
-            )
+        report_orphans(self.home)
 
     def read_status(self, account: Event) -> Status:
         """Return the status that an answer of the supervisor holds."""
@@ -244,14 +228,6 @@ class LocalEngine:
     def logs(self, service: str | None, *, follow: bool, lines: int) -> Iterator[str]:
         """Yield the last log lines of one service or of all, then what follows."""
         return read_logs(self.home.logs, service, follow=follow, lines=lines)
-
-
-def identity(pid: int) -> Identity | None:
-    """Return the identity of a process; None when it has ended already."""
-    try:
-        return Identity.of(pid)
-    except psutil.Error:
-        return None
 
 
 def wanted(stack: Stack, names: Iterable[str]) -> list[str]:

@@ -6,9 +6,17 @@ import re
 import time
 from collections import deque
 
+from ci.local.child import Child
 from ci.local.state import State
-from ci.stack.errors import CONTRACT, PREREQUISITE, TIMED_OUT, USAGE, UnitFailed
-from ci.stack.model import RESTARTS, RESTARTS_WITHIN_S
+from ci.stack.errors import (
+    CONTRACT,
+    PREREQUISITE,
+    TIMED_OUT,
+    USAGE,
+    TimedOut,
+    UnitFailed,
+)
+from ci.stack.model import RESTARTS, RESTARTS_WITHIN_S, Job
 
 # Exit codes of a job with a meaning of their own; all others become FAILED.
 KEPT_EXIT_CODES = (USAGE, PREREQUISITE, CONTRACT, TIMED_OUT)
@@ -32,6 +40,16 @@ def service_failure(state: State, cause: str, tail: str) -> UnitFailed:
     """Return the error of a service that ended, with the end of its log."""
     detail = f", {state.detail}" if state.detail else ""
     return UnitFailed(f"{state.name} ended ({cause}{detail})\n{tail}")
+
+
+def check_job(job: Job, child: Child, *, timed_out: bool) -> None:
+    """Check how a job ended. Raises TimedOut or UnitFailed, with the end of its log."""
+    if timed_out:
+        raise TimedOut(
+            f"{job.name} did not end within {job.within_s:,.0f} s\n{child.tail()}"
+        )
+    if code := child.process.returncode:
+        raise job_failure(job.name, code, child.tail())
 
 
 def job_failure(name: str, code: int, tail: str) -> UnitFailed:

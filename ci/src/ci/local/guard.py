@@ -22,10 +22,17 @@ from ci.local.processes import (
     wait_ended,
     working_in,
 )
+from ci.stack.errors import UnitFailed
 
 GRACE_S = 2.0
 SUPERVISOR, GUARD = "ci.local.daemon", "ci.local.guard"
 OTHERS_END_WITHIN_S = 20.0
+
+
+class OrphansFound(UnitFailed):
+    """Processes of the stack run without a supervisor."""
+
+    code = "ORPHANS_FOUND"
 
 
 def leftovers(home: Home) -> tuple[list[Identity], list[Identity]]:
@@ -34,6 +41,19 @@ def leftovers(home: Home) -> tuple[list[Identity], list[Identity]]:
     known = {process.pid for process in servers}
     others = [process for process in marked(home.marks) if process.pid not in known]
     return servers, others
+
+
+def report_orphans(home: Home) -> None:
+    """Raise OrphansFound when processes of a home run; it must have no supervisor."""
+    servers, others = leftovers(home)
+    if orphans := [*servers, *others]:
+        shown = [str(process.pid) for process in orphans[:5]]
+        pids = ", ".join(shown) + (", …" if len(orphans) > len(shown) else "")
+        raise OrphansFound(
+            f"the supervisor was killed, but {len(orphans)} processes of its stack "
+            f"are still running: {pids}",
+            "./etl down   # ends them; so does the next ./etl up or ./etl run",
+        )
 
 
 def sweep(home: Home, grace_s: float = GRACE_S) -> int:

@@ -6,10 +6,22 @@ from datetime import datetime
 
 import httpx
 
-from ci.stack.model import HttpProbe, WorkerProbe
+from ci.local.postgres import Postgres
+from ci.stack.model import HttpProbe, Service, SqlProbe, WorkerProbe
 
 PAUSE_S = 0.05  # between two looks at something that is starting
 ANSWER_WITHIN_S = 5.0
+
+
+async def answers(
+    client: httpx.AsyncClient, service: Service, since: datetime, postgres: Postgres
+) -> bool:
+    """Ask the probe of a service that was started at a time."""
+    if isinstance(service.probe, SqlProbe):
+        return postgres.is_ready()
+    if isinstance(service.probe, HttpProbe):
+        return await http_ready(client, service.probe)
+    return await worker_ready(client, service.probe, since)
 
 
 async def http_ready(client: httpx.AsyncClient, probe: HttpProbe) -> bool:

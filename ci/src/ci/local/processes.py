@@ -27,6 +27,13 @@ class Identity:
         """Return the identity of a running process. Raises psutil.Error."""
         return cls(pid, psutil.Process(pid).create_time())
 
+    @classmethod
+    def find(cls, pid: int) -> Identity | None:
+        """Return the identity of a process; None when it has ended already."""
+        with contextlib.suppress(psutil.Error):
+            return cls.of(pid)
+        return None
+
     def alive(self) -> bool:
         """Whether it still runs; a zombie does not."""
         with contextlib.suppress(psutil.Error):

@@ -52,3 +52,8 @@ class Running:
     deaths: deque[float] = field(default_factory=deque)
     life: anyio.CancelScope | None = None
     finished: anyio.Event = field(default_factory=anyio.Event)
+
+
+def final_condition(unit: Service | Job) -> Condition:
+    """Return the condition of a unit that is up: a service healthy, a job completed."""
+    return Condition.COMPLETED if isinstance(unit, Job) else Condition.HEALTHY

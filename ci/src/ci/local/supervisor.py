@@ -9,34 +9,25 @@ from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
-from types import TracebackType
+from typing import Any
 
 import anyio
 
-from ci.local import probes
+from ci.local import failures, probes
 from ci.local.child import Child
-from ci.local.failures import (
-    died_too_often,
-    exit_cause,
-    job_failure,
-    service_failure,
-)
 from ci.local.launch import Launch, Launcher
 from ci.local.logs import keep_small
-from ci.local.state import Running, State
+from ci.local.state import Running, State, final_condition
 from ci.stack.errors import (
     StackError,
-    TimedOut,
     UnitFailed,
     first_error,
     unwrapped,
 )
 from ci.stack.model import (
     Condition,
-    HttpProbe,
     Job,
     Service,
-    SqlProbe,
     Stack,
 )
 
@@ -75,16 +66,11 @@ class Supervisor:
         self._tasks.start_soon(keep_small, self.launcher.home.logs)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *failure: Any) -> None:
         with anyio.CancelScope(shield=True):
             await self.stop(self.running)
         self._tasks.cancel_scope.cancel()
-        await self._exit.__aexit__(kind, error, trace)
+        await self._exit.__aexit__(*failure)
 
     def states(self) -> list[dict[str, object]]:
         """Return the state of every unit, in the stack's order."""
@@ -141,8 +127,8 @@ class Supervisor:
                     await self._complete(entry, entry.unit)
                 else:
                     await self._serve(entry, entry.unit)
-        except* Exception as failures:  # noqa: BLE001 - the other units live on
-            error = first_error(failures)
+        except* Exception as errors:  # noqa: BLE001 - the other units live on
+            error = first_error(errors)
             if not isinstance(error, StackError):
                 error = UnitFailed(f"{entry.unit.name}: {error}")
             if not entry.stopping:
@@ -169,9 +155,9 @@ class Supervisor:
 
     def _note_death(self, entry: Running, child: Child, code: int) -> None:
         """Decide whether a service that died is started again, or has failed."""
-        cause = exit_cause(code)
-        if not entry.was_ready or died_too_often(entry.deaths):
-            raise service_failure(entry.state, cause, child.tail())
+        cause = failures.exit_cause(code)
+        if not entry.was_ready or failures.died_too_often(entry.deaths):
+            raise failures.service_failure(entry.state, cause, child.tail())
         log.warning("%s died (%s), starting it again", entry.unit.name, cause)
         entry.state.restarts += 1
         detail = f"died ({cause}), starting it again"
@@ -182,13 +168,14 @@ class Supervisor:
     ) -> None:
         """Set the unit ready when its probe answers; end it if that takes too long."""
         service, since = entry.unit, datetime.now(UTC)
+        postgres = self.launcher.postgres
         assert isinstance(service, Service)
         with anyio.move_on_after(service.within_s) as bound:
-            while not await self._answers(service, since):
+            while not await probes.answers(self._client, service, since, postgres):
                 await anyio.sleep(probes.PAUSE_S)
             if service.cluster:
                 await anyio.to_thread.run_sync(
-                    self.launcher.postgres.ensure, service.cluster, self._password
+                    postgres.ensure, service.cluster, self._password
                 )
         if bound.cancelled_caught:
             entry.state.detail = f"not ready after {service.within_s:.0f} s"
@@ -196,14 +183,6 @@ class Supervisor:
             return
         entry.was_ready = True
         self._set(entry, "ready", took_s=time.monotonic() - started, detail="")
-
-    async def _answers(self, service: Service, since: datetime) -> bool:
-        """Ask the probe of a service that was started at a time."""
-        if isinstance(service.probe, SqlProbe):
-            return self.launcher.postgres.is_ready()
-        if isinstance(service.probe, HttpProbe):
-            return await probes.http_ready(self._client, service.probe)
-        return await probes.worker_ready(self._client, service.probe, since)
 
     async def _complete(self, entry: Running, job: Job) -> None:
         """Run a job to its end."""
@@ -215,15 +194,9 @@ class Supervisor:
         if bound.cancelled_caught:
             await child.stop(signal.SIGKILL, 1.0)
         self._clear(entry, child)
-        code = child.process.returncode
         if entry.stopping:
             return
-        if bound.cancelled_caught:
-            raise TimedOut(
-                f"{job.name} did not end within {job.within_s:,.0f} s\n{child.tail()}"
-            )
-        if code:
-            raise job_failure(job.name, code, child.tail())
+        failures.check_job(job, child, timed_out=bound.cancelled_caught)
         self._set(entry, "completed", took_s=time.monotonic() - started)
 
     async def _spawn(self, entry: Running, launch: Launch) -> Child:
@@ -274,8 +247,3 @@ class Supervisor:
         self._on_change(entry.state)
         self._changed.set()
         self._changed = anyio.Event()
-
-
-def final_condition(unit: Service | Job) -> Condition:
-    """What it means for a unit to be there."""
-    return Condition.COMPLETED if isinstance(unit, Job) else Condition.HEALTHY
