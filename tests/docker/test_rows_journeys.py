@@ -6,7 +6,6 @@ import json
 import mmap
 import re
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +143,7 @@ def test_a_service_that_cannot_start_fails_at_once_with_its_log(site: Site) -> N
         "src/etl/flows/worker.py", PROGRAM, f"raise SystemExit(9)\n{PROGRAM}"
     )
     try:
-        begun = time.monotonic()
         error = site.json("restart-prefect-worker", code=1)["error"]
-        assert time.monotonic() - begun < 60
         assert error["code"] == "UNIT_FAILED"
         assert "prefect-worker ended (exit code 9)" in error["message"]
     finally:
