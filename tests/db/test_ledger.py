@@ -126,7 +126,7 @@ def test_second_run_waits_and_says_for_whom(
 
 
 def test_outdated_schema_is_refused_with_the_command(lab: Any, empty_db: Any) -> None:
-    lab.execute("UPDATE alembic_version SET version_num = 'older'")
+    lab.execute("UPDATE alembic_version SET version_num = '20261123_1900'")
     for engine in (lab.engine, empty_db):
         with pytest.raises(SchemaOutdated) as caught:
             sweep_dead_runs(engine)
