@@ -78,7 +78,7 @@ def test_what_cannot_be_complete_is_refused_before_anything_is_started(
     run = chain.run(*words)
     assert run.code == 2
     assert reason in run.document["error"]["message"]
-    assert run.document["data"] is None
+    assert not run.document["data"]
 
 
 def test_the_flow_itself_refuses_it_too(chain: Prefect) -> None:
