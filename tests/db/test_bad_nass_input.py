@@ -187,13 +187,6 @@ ERRORS: dict[str, tuple[Edit, str, str]] = {
         "SOURCE_CHANGED",
         "exceeds limit=50000",
     ),
-    "other states only": (
-        lambda table: table.text().replace(
-            "\t06\t06\tCA\tCALIFORNIA\t", "\t41\t41\tOR\tOREGON\t"
-        ),
-        "DATA",
-        "none of its 238 rows is in scope",
-    ),
 }
 
 

@@ -217,3 +217,21 @@ def test_an_api_answer_from_the_raw_store_stays_one(lab: Any, table: Any) -> Non
     refused = lab.nass(raw, complete=True, reload=True)
     assert refused.error.code == "CONFIG"
     assert "cannot be a complete input" in refused.error.message
+
+
+def test_a_file_of_another_state_is_counted_and_changes_nothing(
+    lab: Any, table: Any
+) -> None:
+    """Neither real rows nor the sample, nor what the next run takes."""
+    lab.nass(lab.shipped("nass"))
+    sample = lab.contents()
+    oregon = table.text().replace(
+        "\t06\t06\tCA\tCALIFORNIA\t", "\t41\t41\tOR\tOREGON\t"
+    )
+    receipt = lab.nass(lab.file(oregon, "oregon.tsv"))
+    assert (receipt.status, receipt.counts.read) == ("loaded", 0)
+    assert receipt.counts.out_of_scope == 238
+    (check,) = [check for check in receipt.checks if not check.passed]
+    assert (check.name, check.severity) == ("the input has rows in scope", "warning")
+    assert lab.contents() == sample
+    assert inputs_of(lab) == ["sample"]

@@ -41,7 +41,8 @@ def last_inputs(connection: Connection, source: str) -> list[str]:
     """Return the real inputs of a source that were loaded last, else the sample.
 
     They are the inputs of the last run that loaded any, in order. If one of them had
-    failed, they are those that were loaded: an older run would undo them.
+    failed, they are those that were loaded: an older run would undo them. An input
+    without a row in scope does not count.
     """
     steps = connection.execute(
         select(LedgerStep.input_name, LedgerStep.input_kind, LedgerRawFile.sha256)
@@ -51,6 +52,7 @@ def last_inputs(connection: Connection, source: str) -> list[str]:
             LedgerStep.run_id == last_real_run(connection, source),
             LedgerStep.status == "loaded",
             LedgerStep.input_kind != "sample",
+            LedgerStep.read > 0,
         )
         .order_by(LedgerStep.position)
     ).all()
@@ -64,13 +66,14 @@ def last_inputs(connection: Connection, source: str) -> list[str]:
 
 
 def last_real_run(connection: Connection, source: str) -> UUID | None:
-    """Return the last run that loaded an input of the source that is no sample."""
+    """Return the last run that loaded rows of the source from a real input."""
     run_id: UUID | None = connection.scalar(
         select(LedgerStep.run_id)
         .where(
             LedgerStep.source == source,
             LedgerStep.status == "loaded",
             LedgerStep.input_kind != "sample",
+            LedgerStep.read > 0,
         )
         .order_by(LedgerStep.started_at.desc(), LedgerStep.position.desc())
         .limit(1)

@@ -150,6 +150,13 @@ def _first_rejects(connection: Connection, step: Any) -> tuple[RejectReceipt, ..
         .limit(FIRST_REJECTS)
     )
     return tuple(
-        RejectReceipt(row.line, row.column_name, row.value, row.rule, row.reason)
+        RejectReceipt(
+            row.line,
+            row.column_name,
+            row.value,
+            row.rule,
+            row.reason,
+            step.input_name or "",
+        )
         for row in rows
     )

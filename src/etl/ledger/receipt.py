@@ -39,13 +39,24 @@ class InputReceipt:
 
 @dataclass(frozen=True, slots=True)
 class RejectReceipt:
-    """One row that was rejected. `line` counts from 1, the header is line 1."""
+    """One row that was rejected. `line` counts from 1, the header is line 1.
+
+    Attributes:
+        input_name: The input of the line.
+    """
 
     line: int
     column: str
     value: str
     rule: str
     reason: str
+    input_name: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the rejected value is: input, line, column."""
+        parts = (self.input_name, f"line {self.line:,}", self.column)
+        return ", ".join(part for part in parts if part)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

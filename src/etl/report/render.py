@@ -132,8 +132,9 @@ def findings(source: SourceReceipt, width: int) -> Iterator[str]:
     if source.rejects_by_rule:
         yield f"{source.source}: rejected by rule: {_by_rule(source)}"
     for reject in source.first_rejects:
-        where = f"line {reject.line:,}" + (reject.column and f", {reject.column}")
-        yield from _wrapped(f"  {where}: {reject.value!r} {reject.reason}", width)
+        yield from _wrapped(
+            f"  {reject.place}: {reject.value!r} {reject.reason}", width
+        )
     for check in source.checks:
         if not check.passed:
             seen = f"expected {check.expected}, found {check.seen}"
@@ -164,10 +165,11 @@ def _markdown_findings(source: SourceReceipt) -> Iterator[str]:
         yield f"Fix: `{with_command(source.error.hint)}`\n"
     if source.rejects_by_rule:
         yield f"Rejected by rule: {_by_rule(source)}\n"
-        yield _row(["line", "column", "value", "rule", "why"])
-        yield _row(["---:", "---", "---", "---", "---"])
+        yield _row(["input", "line", "column", "value", "rule", "why"])
+        yield _row(["---", "---:", "---", "---", "---", "---"])
         for r in source.first_rejects:
-            yield _row([f"{r.line:,}", r.column, r.value, r.rule, r.reason])
+            line = f"{r.line:,}"
+            yield _row([r.input_name, line, r.column, r.value, r.rule, r.reason])
         yield ""
 
 

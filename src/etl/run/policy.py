@@ -54,7 +54,8 @@ def make_room(
         if not request.replace_real:
             return 0
         return retract_real_rows(cursor, request.spec, request.run_id)
-    findings.sample_rows_replaced = delete_sample_rows(cursor, request.spec)
+    if findings.read:  # an input about other states only replaces nothing
+        findings.sample_rows_replaced = delete_sample_rows(cursor, request.spec)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from etl.counts import Check
 from etl.errors import DataError
 from etl.load.keys import take_out_unclear
 from etl.load.lookups import read_lookups
@@ -31,7 +32,7 @@ def stage_input(cursor: Cursor, request: LoadRequest, findings: Findings) -> Non
     for table in spec.tables:
         create_stage(cursor, table)
     _stage_batches(cursor, request, findings)
-    _refuse_empty(request, findings)
+    _check_scope(request, findings)
     analyze_keys(cursor, spec.facts)
     findings.reject(take_out_unclear(cursor, spec))
     lines = set(findings.rejects[LINE])
@@ -54,14 +55,27 @@ def _stage_batches(cursor: Cursor, request: LoadRequest, findings: Findings) -> 
         progress.advance(judged.read + judged.out_of_scope)
 
 
-def _refuse_empty(request: LoadRequest, findings: Findings) -> None:
+def _check_scope(request: LoadRequest, findings: Findings) -> None:
+    """Refuse an input without rows; warn about one that has no row in scope.
+
+    A bulk file of another state is a sound file, and all its rows are counted.
+    """
     if findings.read:
         return
-    passed = findings.out_of_scope
-    why = f"none of its {passed:,} rows is in scope" if passed else "it has no rows"
-    raise DataError(
-        f"{request.spec.name}: nothing to load from {request.raw.name}: {why}",
-        f"see what the source covers: ./etl sources {request.spec.name}",
+    if not findings.out_of_scope:
+        raise DataError(
+            f"{request.spec.name}: nothing to load from {request.raw.name}: "
+            "it has no rows",
+            f"see what the source covers: ./etl sources {request.spec.name}",
+        )
+    findings.checks.append(
+        Check(
+            "the input has rows in scope",
+            expected="1 or more",
+            seen="0",
+            passed=False,
+            severity="warning",
+        )
     )
 
 

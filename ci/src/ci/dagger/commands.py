@@ -15,7 +15,7 @@ import threading
 from typing import IO
 
 COMMAND = re.compile(r"\./etl(?: --engine \w+)?((?: [^\s`;,)]+)+)")
-DATA_VERBS = ("rejects", "report", "residues", "runs", "sources", "trace")
+DATA_VERBS = ("prune", "rejects", "report", "residues", "runs", "sources", "trace")
 OPTIONS = {"--input": "--inputs", "--source": "--sources"}
 
 
