@@ -10,6 +10,8 @@ from typing import Any
 
 from tests.flows.conftest import CHECKOUT, Prefect
 
+from etl.specs.registry import SOURCES
+
 MASTER = "/deployments/name/master-etl/master-etl-deployment"
 # What a person would notice; the rest of the answer is ids, times and the like.
 VISIBLE = (
@@ -80,9 +82,10 @@ def test_a_change_of_the_file_is_seen_and_so_is_a_removal(
     assert (master["parameters"], master["paused"]) == ({"reload": True}, True)
 
     outcomes = deploy_from(prefect, tmp_path)
+    others = {f"load-source/load-{name.replace('_', '-')}" for name in SOURCES}
     assert outcomes == {
+        **dict.fromkeys(others, "updated"),
         "master-etl/master-etl-deployment": "updated",
-        "load-source/load-geography": "updated",
         "load-source/load-nass": "created",
         "load-source/load-nass-renamed": "removed",
     }

@@ -23,7 +23,9 @@ def test_there_is_a_deployment_for_every_source(file: DeploymentFile) -> None:
     deployed = {
         item.name: item.parameters for item in file.deployments if item.parameters
     }
-    assert deployed == {f"load-{name}": {"source": name} for name in SOURCES}
+    assert deployed == {
+        f"load-{name.replace('_', '-')}": {"source": name} for name in SOURCES
+    }
 
 
 def test_the_master_is_scheduled_but_not_switched_on(file: DeploymentFile) -> None:

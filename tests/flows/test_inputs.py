@@ -47,7 +47,7 @@ def test_a_bare_run_takes_the_last_real_inputs(
     assert single.data["sources"]["nass"]["same_input"]
 
     refused = chain.run("--sample", "--source", "nass")
-    assert refused.code == 1
+    assert refused.code == 2
     assert "not loaded over real data" in refused.document["error"]["message"]
     assert "--replace-real" in refused.document["error"]["hint"]
 
@@ -65,7 +65,7 @@ def test_a_bare_run_takes_the_last_real_inputs(
             ["--complete", "nass", "--input", "nass=FIRST", "--input", "nass=SECOND"],
             "one of several inputs",
         ),
-        (["--source", "nass", "--retract-up-to", "101"], "is no percentage"),
+        (["--source", "nass", "--retract-up-to", "101"], "is not in the range"),
     ],
 )
 def test_what_cannot_be_complete_is_refused_before_anything_is_started(
