@@ -114,7 +114,7 @@ def kill(victim: str, etl: Program, run: subprocess.Popen[str]) -> None:
         words = {
             "server": "prefect server start",
             "worker": "etl.flows.worker",
-            "flow": "prefect.engine",
+            "flow": "etl.flows.engine",
             "supervisor": "ci.local.daemon",
         }[victim]
         pid = by_command(etl.home, words)()
