@@ -14,10 +14,12 @@ from typing import Any
 from tests.docker.site import Site
 from tests.waiting import eventually
 
-# Of every row, what differs from run to run by its nature.
+# Of every row, what differs from run to run by its nature. Raw files are numbered in the
+# order in which independent sources, which load side by side, come to them.
 VOLATILE = (
     "run_id", "load_run_id", "flow_run_id", "closed_by_run_id", "created_at",
     "updated_at", "loaded_at", "started_at", "finished_at", "replaced_at",
+    "raw_file_id",
 )  # fmt: skip
 # Of every document: Docker does not record how long a service took to be ready.
 LEFT_OUT = ("took_s",)
