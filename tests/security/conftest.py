@@ -14,9 +14,8 @@ CANARY = "canary-7f3a-of-the-security-tests"
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Program]:
     """The program on a stack of the local engine, with one finished run."""
-    with made_home() as home, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("USDA_NASS_API_KEY", CANARY)
-        program = Program(home)
+    with made_home() as home:
+        program = Program(home, {"USDA_NASS_API_KEY": CANARY})
         program("up")
         program("run")
         yield program

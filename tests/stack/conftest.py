@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +88,14 @@ def wait_gone(home: Home, within_s: float = ORPHANS_GONE_WITHIN_S) -> list[Ident
 
 @dataclass(frozen=True)
 class Program:
-    """The program `etl` on one home."""
+    """The program `etl` on one home, with settings of a user's environment."""
 
     home: Home
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of a user who has set ETL_HOME."""
-        return os.environ | {"ETL_HOME": str(self.home.root)}
+        """Return the environment of a user who has set ETL_HOME and the settings."""
+        return {**os.environ, **self.settings, "ETL_HOME": str(self.home.root)}
 
     def start(
         self, *words: str, output: int = subprocess.PIPE, **options: Any

@@ -17,7 +17,8 @@ from etl.specs.registry import SOURCES, require_source
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings with a raw store of their own."""
+    """Settings with a raw store of their own, and without a key."""
+    monkeypatch.delenv("USDA_NASS_API_KEY", raising=False)
     monkeypatch.setenv("DATABASE_URL", "postgresql://none@/none")
     monkeypatch.setenv("ETL_RAW_DIR", str(tmp_path / "raw"))
     return Settings()
