@@ -14,8 +14,8 @@ from typing import Any
 from tests.docker.site import Site
 from tests.waiting import eventually
 
-# Of every row, what differs from run to run by its nature. Raw files are numbered in the
-# order in which independent sources, which load side by side, come to them.
+# Of every row, what differs from run to run by its nature. Raw files are numbered in
+# the order in which independent sources, which load side by side, come to them.
 VOLATILE = (
     "run_id", "load_run_id", "flow_run_id", "closed_by_run_id", "created_at",
     "updated_at", "loaded_at", "started_at", "finished_at", "replaced_at",
