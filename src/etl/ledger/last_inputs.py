@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, select, update
 
 from etl.db import translated_errors
 from etl.extract.inputs import SAMPLE
@@ -48,11 +48,8 @@ def last_inputs(connection: Connection, source: str) -> list[str]:
         select(LedgerStep.input_name, LedgerStep.input_kind, LedgerRawFile.sha256)
         .join(LedgerRawFile, LedgerRawFile.raw_file_id == LedgerStep.raw_file_id)
         .where(
-            LedgerStep.source == source,
+            *_loaded_real_rows(source),
             LedgerStep.run_id == last_real_run(connection, source),
-            LedgerStep.status == "loaded",
-            LedgerStep.input_kind != "sample",
-            LedgerStep.read > 0,
         )
         .order_by(LedgerStep.position)
     ).all()
@@ -69,16 +66,21 @@ def last_real_run(connection: Connection, source: str) -> UUID | None:
     """Return the last run that loaded rows of the source from a real input."""
     run_id: UUID | None = connection.scalar(
         select(LedgerStep.run_id)
-        .where(
-            LedgerStep.source == source,
-            LedgerStep.status == "loaded",
-            LedgerStep.input_kind != "sample",
-            LedgerStep.read > 0,
-        )
+        .where(*_loaded_real_rows(source))
         .order_by(LedgerStep.started_at.desc(), LedgerStep.position.desc())
         .limit(1)
     )
     return run_id
+
+
+def _loaded_real_rows(source: str) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of a step that loaded rows of a real input."""
+    return (
+        LedgerStep.source == source,
+        LedgerStep.status == "loaded",
+        LedgerStep.input_kind != "sample",
+        LedgerStep.read > 0,
+    )
 
 
 def all_last_inputs(connection: Connection) -> list[tuple[UUID, str]]:

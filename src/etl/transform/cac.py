@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from etl.specs.cac import NUMBERS, OTHERS, STATE_TOTAL
+from etl.transform.cells import digits_or_null
 from etl.transform.tables import Tables
 
 CALIFORNIA = "06"
@@ -50,7 +51,7 @@ are kept as printed and have no unit."""
 def to_tables(rows: pl.DataFrame) -> Tables:
     """One figure per line. A blank number is null; a zero stays a zero."""
     code = pl.col("county_code")
-    numbers = [_number(column).alias(column) for column in NUMBERS]
+    numbers = [digits_or_null(column).alias(column) for column in NUMBERS]
     spelling = pl.col("unit").str.to_uppercase().str.replace_all(r"[. ]", "")
     figures = rows.with_columns(
         *numbers,
@@ -70,19 +71,13 @@ def to_tables(rows: pl.DataFrame) -> Tables:
     return {"core_cac__report": figures}
 
 
-def _number(column: str) -> pl.Expr:
-    """Digits without separators, still text: the database reads them exactly."""
-    text = pl.col(column)
-    return pl.when(text != "").then(text.str.replace_all(",", "", literal=True))
-
-
 def _zero_flag(column: str, *, beside: tuple[str, ...]) -> pl.Expr:
     """Flag a zero that other figures of its line contradict: it was not reported.
 
     Some years print 0 where others leave the cell blank, mostly in state totals.
     """
     others = pl.any_horizontal(
-        _number(other).cast(pl.Float64).fill_null(0) > 0 for other in beside
+        digits_or_null(other).cast(pl.Float64).fill_null(0) > 0 for other in beside
     )
-    is_zero = (_number(column).cast(pl.Float64) == 0).fill_null(False)
+    is_zero = (digits_or_null(column).cast(pl.Float64) == 0).fill_null(False)
     return pl.when(is_zero & others).then(pl.lit(ZERO_NOT_REPORTED))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from etl.transform.cells import text_or_null
 from etl.transform.tables import Tables
 
 
@@ -12,7 +13,6 @@ def to_tables(rows: pl.DataFrame) -> Tables:
     optional = ("crop", "by_product")
     return {
         "core_cac__crop": rows.with_columns(
-            pl.when(pl.col(column) != "").then(pl.col(column)).alias(column)
-            for column in optional
+            text_or_null(column).alias(column) for column in optional
         )
     }

@@ -15,6 +15,7 @@ from etl.specs.nass import (
 )
 from etl.specs.nass_forms import COMBINED_CODE
 from etl.specs.spec import TableSpec
+from etl.transform.cells import text_or_null
 from etl.transform.identity import describe, identify
 from etl.transform.tables import Tables
 
@@ -66,7 +67,7 @@ def _blank_as_null(column: str, present: Sequence[str]) -> pl.Expr:
     """A cell that states nothing: blank, or of a column that the form lacks."""
     if column not in present:
         return pl.lit(None, pl.String)
-    return pl.when(pl.col(column) != "").then(pl.col(column))
+    return text_or_null(column)
 
 
 def location_key(present: Sequence[str]) -> pl.Expr:

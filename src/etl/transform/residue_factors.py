@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from etl.specs.residue_names import RESIDUE_NAMES
+from etl.transform.cells import text_or_null
 from etl.transform.tables import Tables
 
 
@@ -13,7 +14,7 @@ def to_tables(rows: pl.DataFrame) -> Tables:
     crop, kind = pl.col("crop"), pl.col("residue_type")
     plain = pl.concat_str(crop, kind.str.to_lowercase(), separator=" ")
     factors = rows.with_columns(
-        residue_type=pl.when(kind != "").then(kind),
+        residue_type=text_or_null("residue_type"),
         residue=crop.replace_strict(
             RESIDUE_NAMES, default=None, return_dtype=pl.String
         ).fill_null(plain.str.strip_chars(" ")),
